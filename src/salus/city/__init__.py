@@ -1,0 +1,1 @@
+"""The synthetic city with known truth: one file a room."""

@@ -1,0 +1,1 @@
+"""Where institutions' messages come in: sources, parsers, listeners, dead letters and replay."""

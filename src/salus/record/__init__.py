@@ -1,0 +1,1 @@
+"""Every resident's record: resource store, identity, registers of persons, FHIR API."""

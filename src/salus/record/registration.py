@@ -1,0 +1,5 @@
+"""What the record room registers with the ground when Django starts."""
+
+
+def register() -> None:
+    """Register pages and providers."""
