@@ -1,0 +1,1 @@
+"""Bearer tokens and SMART App Launch: who is asking, and what the token lets them ask."""
