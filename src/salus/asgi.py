@@ -1,0 +1,37 @@
+"""The whole platform in one ASGI process: the FHIR API beside Django."""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "salus.settings")
+
+from django.core.asgi import get_asgi_application
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+django_application = get_asgi_application()
+
+from salus.record.fhir.app import application as fhir_application  # noqa: E402  Django must be set up first
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a request to the FHIR API or to Django by its path."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http" and (scope["path"] == "/fhir" or scope["path"].startswith("/fhir/")):
+        await fhir_application(scope, receive, send)
+    elif scope["type"] == "http":
+        await django_application(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,1 @@
+"""What concerns the whole platform and no room alone: install, demonstrate, serve, work, back up."""
