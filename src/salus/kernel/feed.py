@@ -1,0 +1,62 @@
+"""Reading an append-only table without gaps, on both databases.
+
+A reader that remembers "the highest number I saw" loses rows on PostgreSQL: number 8 may become visible
+before number 7 commits. There a position is (transaction id, number), and only rows of transactions older
+than every transaction still running are read. SQLite has one writer at a time, so numbers appear in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models import BigIntegerField, Func
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class TransactionId(Func):
+    """The present transaction's number as a column default: 0 on SQLite, where it is not needed."""
+
+    output_field = BigIntegerField()
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **kwargs: Any
+    ) -> tuple[str, list[Any]]:
+        """Write the default for the database at hand."""
+        if connection.vendor == "postgresql":
+            return "((pg_current_xact_id())::text)::bigint", []
+        return "0", []
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """How far a reader has come: everything up to and including it has been read."""
+
+    xid: int = 0
+    seq: int = 0
+
+
+def read_after(
+    cursor: CursorWrapper,
+    table: str,
+    columns: Sequence[str],
+    after: Position,
+    limit: int,
+) -> list[tuple[Position, tuple[Any, ...]]]:
+    """Return up to `limit` rows after a position, oldest first, never skipping one that commits later.
+
+    `table` has columns `xid` and `seq` with an index on both; `table` and `columns` are names from the
+    program, never from a user. Each item is the row's position and the asked columns.
+    """
+    names = ", ".join(("xid", "seq", *columns))
+    if cursor.db.vendor == "postgresql":
+        horizon = "and xid < ((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint"
+        sql = f"select {names} from {table} where (xid, seq) > (%s, %s) {horizon} order by xid, seq limit %s"  # noqa: S608 - names come from the program
+        cursor.execute(sql, [after.xid, after.seq, limit])
+    else:
+        sql = f"select {names} from {table} where seq > %s order by seq limit %s"  # noqa: S608 - names come from the program
+        cursor.execute(sql, [after.seq, limit])
+    return [(Position(row[0], row[1]), tuple(row[2:])) for row in cursor.fetchall()]

@@ -1,0 +1,50 @@
+"""The tables of the kernel, by subject."""
+
+from salus.kernel.models.accounts import (
+    AccessPolicyEpoch,
+    Account,
+    BreakGlass,
+    Role,
+    RoleGrant,
+    SensitiveCategory,
+)
+from salus.kernel.models.audit import AuditChain, AuditIntent, AuditRow, AuditSettled
+from salus.kernel.models.registers import (
+    District,
+    Institution,
+    InstitutionKind,
+    MedicalGroup,
+    Staff,
+    StaffRegistration,
+)
+from salus.kernel.models.runtime import (
+    HandlerCursor,
+    HandlerFailure,
+    Notification,
+    OutboxEvent,
+    PeriodicJob,
+)
+
+__all__ = [
+    "AccessPolicyEpoch",
+    "Account",
+    "AuditChain",
+    "AuditIntent",
+    "AuditRow",
+    "AuditSettled",
+    "BreakGlass",
+    "District",
+    "HandlerCursor",
+    "HandlerFailure",
+    "Institution",
+    "InstitutionKind",
+    "MedicalGroup",
+    "Notification",
+    "OutboxEvent",
+    "PeriodicJob",
+    "Role",
+    "RoleGrant",
+    "SensitiveCategory",
+    "Staff",
+    "StaffRegistration",
+]
