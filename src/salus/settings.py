@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -95,7 +96,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_tasks",
     "django_tasks_db",
-    "leaflet",
     "oauth2_provider",
 ]
 
@@ -151,6 +151,9 @@ USE_I18N = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = str(DATA_DIR / "static")
+_leaflet = find_spec("leaflet")
+# Only Leaflet's scripts are wanted: installed as an app, its admin module insists on the GDAL library.
+STATICFILES_DIRS = [Path(_leaflet.origin).parent / "static"] if _leaflet and _leaflet.origin else []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ALLOWED_HOSTS = os.environ.get("SALUS_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 SESSION_COOKIE_HTTPONLY = True

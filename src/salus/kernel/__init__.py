@@ -1,1 +1,1 @@
-"""What every room stands on: accounts, policy, audit chain, registers, calendar, events, jobs, money, errors."""
+"""What every room stands on: accounts, policy, audit, registers, calendar, events, jobs, money, errors."""
