@@ -1,0 +1,73 @@
+"""Request bodies: bytes to a resource, within limits, without a traceback for anything."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from salus.record.fhir.outcome import FhirError
+
+MAX_RESOURCE = 16 * 1024 * 1024  # bytes of one resource
+MAX_BUNDLE = 64 * 1024 * 1024  # bytes of a Bundle
+MAX_DEPTH = 64  # levels of objects and arrays; R4 resources stay under 30
+ID = re.compile(r"^[A-Za-z0-9\-.]{1,64}$")
+_CONTROL = re.compile(rb"\\u00(?:0[0-8bcBCeEfF]|1[0-9a-fA-F])|\\[bf]")
+_ESCAPED_BACKSLASH = re.compile(rb"\\\\")
+
+
+def decode(raw: bytes, *, limit: int = MAX_RESOURCE) -> Any:
+    """Return the JSON value of a body.
+
+    Raises `FhirError` 400 (or 413) for what is empty, too big, not UTF-8, not JSON, too deep, or holds
+    control characters that FHIR's string type excludes (http://hl7.org/fhir/R4/datatypes.html#string).
+    """
+    if not raw:
+        raise FhirError(400, "required", "The body is empty", fix="Send a resource as JSON")
+    if len(raw) > limit:
+        raise FhirError(413, "too-long", f"The body is longer than {limit} bytes")
+    try:
+        value = msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        # msgspec's words name a position and a kind of fault, never the content
+        raise FhirError(400, "structure", "The body is not valid JSON", fix=_position(error)) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise FhirError(400, "structure", "The body is not valid JSON in UTF-8, or nests too deep") from None
+    _check_depth(value)
+    if b"\\" in raw and _CONTROL.search(_ESCAPED_BACKSLASH.sub(b"", raw)):
+        raise FhirError(400, "value", "A string holds a control character, which FHIR does not allow")
+    return value
+
+
+def decode_resource(raw: bytes, *, limit: int = MAX_RESOURCE) -> dict[str, Any]:
+    """Return a body that is one FHIR resource; raises `FhirError` 400 when it is not."""
+    value = decode(raw, limit=limit)
+    if not isinstance(value, dict):
+        raise FhirError(400, "structure", "The body is not a JSON object")
+    if not isinstance(value.get("resourceType"), str):
+        raise FhirError(400, "structure", "The body has no resourceType", expression="resourceType")
+    return value
+
+
+def check_id(value: str) -> str:
+    """Return a FHIR id; raises `FhirError` 400 when it is not one (http://hl7.org/fhir/R4/datatypes.html#id)."""
+    if not ID.match(value):
+        raise FhirError(400, "value", "The id is not a FHIR id", fix="1 to 64 letters, digits, '-' or '.'")
+    return value
+
+
+def _position(error: msgspec.DecodeError) -> str:
+    found = re.search(r"byte (\d+)", str(error))
+    return f"The fault is at byte {found[1]}" if found else ""
+
+
+def _check_depth(value: Any) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for node in level:
+            children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+            inner.extend(child for child in children if isinstance(child, dict | list))
+        if not inner:
+            return
+        level = inner
+    raise FhirError(400, "too-long", f"The body nests deeper than {MAX_DEPTH} levels")
