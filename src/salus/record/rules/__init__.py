@@ -1,0 +1,1 @@
+"""Dated, sourced facts of the record room."""

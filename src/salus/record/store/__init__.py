@@ -1,0 +1,40 @@
+"""The resource store: any FHIR R4 resource, versioned, with history, tombstones, a change feed and search.
+
+Everything works through the caller's Django cursor, so that it is part of the caller's transaction.
+"""
+
+from salus.kernel.feed import Position
+from salus.record.store.changes import changes, reassign
+from salus.record.store.read import history, read, read_rids, vread
+from salus.record.store.types import (
+    Change,
+    InvalidWrite,
+    Method,
+    Op,
+    Outcome,
+    Stored,
+    VersionConflict,
+    Write,
+    Written,
+)
+from salus.record.store.write import write
+
+__all__ = [
+    "Change",
+    "InvalidWrite",
+    "Method",
+    "Op",
+    "Outcome",
+    "Position",
+    "Stored",
+    "VersionConflict",
+    "Write",
+    "Written",
+    "changes",
+    "history",
+    "read",
+    "read_rids",
+    "reassign",
+    "vread",
+    "write",
+]

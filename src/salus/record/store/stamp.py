@@ -1,0 +1,67 @@
+"""The stored bytes: the resource with its id and the store's part of `meta` written in front.
+
+The version and the time are the only parts that a repeat of the same content changes, so they come first
+and the rest, the tail, can be compared as bytes.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+INSTANT_LENGTH = len("2026-01-01T00:00:00.000000Z")
+OWNED = ("versionId", "lastUpdated", "source")
+
+
+def micros(moment: datetime) -> int:
+    """Return an aware moment as whole microseconds since 1970 UTC."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def instant(at: int) -> str:
+    """Return microseconds since 1970 UTC as a FHIR instant of fixed length."""
+    return (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+
+
+def head(resource_type: str, resource_id: str, version: int, updated: str) -> bytes:
+    """Return the front of the stored bytes, up to and including `meta.lastUpdated`."""
+    return (
+        f'{{"resourceType":"{resource_type}","id":"{resource_id}",'
+        f'"meta":{{"versionId":"{version}","lastUpdated":"{updated}"'
+    ).encode()
+
+
+def tail(resource: dict[str, Any], source: str) -> bytes:
+    """Return everything after `meta.lastUpdated`: the rest of meta, then the other elements.
+
+    Top-level elements that are None are left out. Raises `TypeError` (orjson's) for what JSON cannot hold.
+    """
+    meta = resource.get("meta")
+    kept = {k: v for k, v in meta.items() if k not in OWNED} if isinstance(meta, dict) else {}
+    if source:
+        kept = {"source": source, **kept}
+    rest = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
+    front = b"," + orjson.dumps(kept)[1:] if kept else b"}"
+    return front + (b"," + orjson.dumps(rest)[1:] if rest else b"}")
+
+
+def tail_of(body: bytes, resource_type: str, resource_id: str, version: int) -> bytes:
+    """Return the tail of stored bytes."""
+    length = FIXED + len(resource_type) + len(resource_id) + len(str(version)) + INSTANT_LENGTH
+    return body[length:]
+
+
+FIXED = len(head("", "", 0, "")) - 1
+
+
+def content(body: bytes) -> dict[str, Any]:
+    """Return a stored resource without the parts of `meta` that the store owns."""
+    resource: dict[str, Any] = orjson.loads(body)
+    meta = {k: v for k, v in resource.pop("meta").items() if k not in OWNED}
+    if meta:
+        resource["meta"] = meta
+    return resource

@@ -1,0 +1,186 @@
+"""Set-based reading and writing of the store's tables, the one place where the two databases differ."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+RESOURCE = "rid, kind, id, version, person_id, patient_rid, source_id, message_id, source_time, updated, deleted, body"
+HISTORY = "rid, version, source_id, message_id, source_time, updated, deleted, body"
+CHANGE = "rid, kind, version, person_id, op"
+INDEX = {
+    "token": "path, code, rid, system",
+    "string": "path, value, rid, exact",
+    "date": "path, long, low, high, rid",
+    "reference": "path, id, rid, kind",
+    "quantity": "path, low, high, rid, code, system",
+    "number": "path, value, rid",
+    "uri": "path, value, rid",
+}
+Values = tuple[Any, ...]
+
+
+class Tables(Protocol):
+    """The store's tables through a cursor whose transaction belongs to the caller."""
+
+    def person(self, person_id: UUID | None) -> Any:
+        """Return a person's id as the database keeps it."""
+
+    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return `RESOURCE` of the resources of one kind that exist, locked against other writers."""
+
+    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return id, rid and person_id of the Patients that exist, locked against a change of person."""
+
+    def allocate(self, count: int) -> Sequence[int]:
+        """Return that many fresh numbers for resources, in rising order."""
+
+    def insert_resources(self, rows: Sequence[Values]) -> bool:
+        """Insert new resources; False if another writer stored one of them first."""
+
+    def update_resources(self, rows: Iterable[Values]) -> None:
+        """Overwrite current versions, given `RESOURCE`."""
+
+    def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Append rows to a table of the store."""
+
+    def delete(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Delete rows of an index table, given whole."""
+
+
+def tables(cursor: CursorWrapper) -> Tables:
+    """Return the tables of the cursor's database."""
+    return PostgresTables(cursor) if cursor.db.vendor == "postgresql" else SqliteTables(cursor)
+
+
+def _marks(columns: str) -> str:
+    return ", ".join("?" for _ in columns.split(","))
+
+
+class SqliteTables:
+    """The tables on SQLite. One writer at a time: the transaction is IMMEDIATE, so nothing needs locking."""
+
+    def __init__(self, cursor: CursorWrapper) -> None:
+        cursor.db.ensure_connection()
+        # Straight to sqlite3: Django's wrapper would rewrite the statement and copy the rows on each call.
+        self.connection: sqlite3.Connection = cursor.db.connection
+
+    def person(self, person_id: UUID | None) -> str | None:
+        """Return a person's id as Django keeps it in SQLite."""
+        return person_id.hex if person_id else None
+
+    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return `RESOURCE` of the resources of one kind that exist."""
+        return self.connection.execute(
+            f"select {RESOURCE} from record_resource where kind = ? and id in (select value from json_each(?))",  # noqa: S608 - our own column names
+            (kind, json.dumps(ids)),
+        ).fetchall()
+
+    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return id, rid and person_id of the Patients that exist."""
+        return self.connection.execute(
+            "select id, rid, person_id from record_resource"
+            " where kind = ? and id in (select value from json_each(?))",
+            (kind, json.dumps(ids)),
+        ).fetchall()
+
+    def allocate(self, count: int) -> Sequence[int]:
+        """Return that many numbers above the highest: resources are never removed from their table."""
+        top = self.connection.execute("select coalesce(max(rid), 0) from record_resource").fetchone()[0]
+        return range(top + 1, top + 1 + count)
+
+    def insert_resources(self, rows: Sequence[Values]) -> bool:
+        """Insert new resources."""
+        self.insert("record_resource", RESOURCE, rows)
+        return True
+
+    def update_resources(self, rows: Iterable[Values]) -> None:
+        """Overwrite current versions, given `RESOURCE`."""
+        self.connection.executemany(
+            "update record_resource set version = ?4, person_id = ?5, patient_rid = ?6, source_id = ?7,"
+            " message_id = ?8, source_time = ?9, updated = ?10, deleted = ?11, body = ?12"
+            " where rid = ?1 and kind = ?2 and id = ?3",
+            rows,
+        )
+
+    def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Append rows to a table of the store."""
+        self.connection.executemany(f"insert into {table} ({columns}) values ({_marks(columns)})", rows)  # noqa: S608 - our own names
+
+    def delete(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Delete rows of an index table, given whole."""
+        where = " and ".join(f"{name.strip()} = ?" for name in columns.split(","))
+        self.connection.executemany(f"delete from {table} where {where}", rows)  # noqa: S608 - our own names
+
+
+class PostgresTables:
+    """The tables on PostgreSQL: rows go in by COPY, writers of the same resource wait for each other."""
+
+    def __init__(self, cursor: CursorWrapper) -> None:
+        self.cursor = cursor
+
+    def person(self, person_id: UUID | None) -> UUID | None:
+        """Return a person's id as it is."""
+        return person_id
+
+    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return `RESOURCE` of the resources of one kind that exist, locked in the order of their numbers."""
+        self.cursor.execute(
+            f"select {RESOURCE} from record_resource where kind = %s and id = any(%s) order by rid for update",  # noqa: S608 - our own column names
+            (kind, list(ids)),
+        )
+        return self.cursor.fetchall()
+
+    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+        """Return id, rid and person_id of the Patients that exist, locked against `reassign`."""
+        self.cursor.execute(
+            "select id, rid, person_id from record_resource"
+            " where kind = %s and id = any(%s) order by rid for key share",
+            (kind, list(ids)),
+        )
+        return self.cursor.fetchall()
+
+    def allocate(self, count: int) -> Sequence[int]:
+        """Return that many numbers of the table's sequence."""
+        self.cursor.execute(
+            "select nextval(pg_get_serial_sequence('record_resource', 'rid')) from generate_series(1, %s)",
+            (count,),
+        )
+        return [row[0] for row in self.cursor.fetchall()]
+
+    def insert_resources(self, rows: Sequence[Values]) -> bool:
+        """Insert new resources; False if another writer stored one of them first."""
+        self.cursor.execute(
+            "create temp table if not exists record_arriving (like record_resource) on commit delete rows"
+        )
+        self.insert("record_arriving", RESOURCE, rows)
+        # In the order of the key, so that two writers of the same resources wait instead of deadlocking.
+        self.cursor.execute(
+            f"insert into record_resource ({RESOURCE}) select {RESOURCE} from record_arriving"  # noqa: S608 - our own names
+            " order by kind, id on conflict (kind, id) do nothing"
+        )
+        stored = self.cursor.rowcount
+        self.cursor.execute("truncate record_arriving")
+        return stored == len(rows)
+
+    def update_resources(self, rows: Iterable[Values]) -> None:
+        """Overwrite current versions, given `RESOURCE`."""
+        self.cursor.executemany(
+            "update record_resource set version = %s, person_id = %s, patient_rid = %s, source_id = %s,"
+            " message_id = %s, source_time = %s, updated = %s, deleted = %s, body = %s where rid = %s",
+            [(*row[3:], row[0]) for row in rows],
+        )
+
+    def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Append rows to a table of the store."""
+        with self.cursor.copy(f"copy {table} ({columns}) from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def delete(self, table: str, columns: str, rows: Sequence[Values]) -> None:
+        """Delete rows of an index table, given whole."""
+        where = " and ".join(f"{name.strip()} = %s" for name in columns.split(","))
+        self.cursor.executemany(f"delete from {table} where {where}", rows)  # noqa: S608 - our own names

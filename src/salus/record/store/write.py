@@ -1,0 +1,338 @@
+"""Writing: a batch of resources becomes versions, history, change feed and search index in the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import transaction
+from django.db.backends.utils import CursorWrapper
+
+from salus.record.rules.r4 import kind_of, type_names
+from salus.record.store import stamp
+from salus.record.store.index import IndexRows, patient_id
+from salus.record.store.tables import CHANGE, HISTORY, INDEX, Tables, tables
+from salus.record.store.types import InvalidWrite, Op, Outcome, VersionConflict, Write, Written
+
+Key = tuple[int, str]
+ATTEMPTS = 5  # another writer storing the same new resource between our look and our insert, again and again
+
+
+@dataclass(slots=True)
+class _Row:
+    """A resource while its batch is worked on. `version` 0: nothing is stored under its id yet."""
+
+    kind: int
+    type: str
+    id: str
+    rid: int = 0
+    version: int = 0
+    person_id: UUID | None = None
+    patient_rid: int | None = None
+    source_id: int | None = None
+    message_id: int | None = None
+    source_time: int | None = None
+    updated: int = 0
+    deleted: bool = False
+    body: bytes = b""
+    stored: bool = False  # a row exists in the database
+    stored_body: bytes = b""  # what the search index was extracted from
+    patient: str | None = None
+    resource: dict[str, Any] | None = None
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a batch will write, gathered before the first statement."""
+
+    rows: dict[Key, _Row] = field(default_factory=dict)
+    history: list[tuple[_Row, tuple[Any, ...]]] = field(default_factory=list)
+    changes: list[tuple[_Row, int, Op]] = field(default_factory=list)
+    results: list[tuple[_Row, Outcome, int, bytes]] = field(default_factory=list)
+
+
+def write(cursor: CursorWrapper, writes: Sequence[Write], *, now: datetime) -> list[Written]:
+    """Write a batch and return what became of each write, in its order.
+
+    Everything happens through `cursor`, in the caller's transaction; the result is the same as writing
+    one by one. The bytes stored are the resource with `id`, `meta.versionId`, `meta.lastUpdated` (`now`)
+    and `meta.source` set. Identical content makes no new version. A resource belongs to the person of
+    the Patient that it refers to; a Patient that has not arrived gets a row of version 0, so that its
+    dependants follow it when it is linked (`reassign`). Writing Patients before their dependants saves
+    that second step. Batches of 100 to 2,000 are fastest; keep transactions under 50 ms while serving.
+
+    Raises `InvalidWrite` for a bad id, type or body and `VersionConflict` where `if_version` or `create`
+    does not hold; then nothing of the batch was written.
+    """
+    if not writes:
+        return []
+    store = tables(cursor)
+    for _ in range(ATTEMPTS):
+        batch = _decide(store, writes, stamp.micros(now))
+        if _apply(cursor, store, batch):
+            break
+    else:
+        raise VersionConflict(
+            "version-conflict", "Others keep writing the same resources", fix="Send the batch again"
+        )
+    return [
+        Written(outcome, row.rid, version, row.type, row.id, row.person_id, row.patient_rid, body)
+        for row, outcome, version, body in batch.results
+    ]
+
+
+def _decide(store: Tables, writes: Sequence[Write], at: int) -> _Batch:
+    """Work out versions, outcomes and bytes without writing anything."""
+    batch = _Batch()
+    by_kind: dict[int, set[str]] = {}
+    keys: list[Key] = []
+    for one in writes:
+        if not stamp.ID.fullmatch(one.id):
+            raise InvalidWrite("bad-id", "A resource id is 1 to 64 letters, digits, dots and hyphens")
+        kind = kind_of(one.type)
+        keys.append((kind, one.id))
+        by_kind.setdefault(kind, set()).add(one.id)
+    names = type_names()
+    for kind, ids in by_kind.items():
+        for values in store.fetch(kind, sorted(ids)):
+            batch.rows[kind, values[2]] = _loaded(values, names[kind])
+    updated = stamp.instant(at)
+    for key, one in zip(keys, writes, strict=True):
+        row = batch.rows.get(key)
+        if row is None:
+            row = batch.rows[key] = _Row(key[0], one.type, one.id)
+        _one(batch, row, one, at, updated)
+    return batch
+
+
+def _loaded(values: tuple[Any, ...], name: str) -> _Row:
+    (
+        rid,
+        kind,
+        id_,
+        version,
+        person,
+        patient_rid,
+        source_id,
+        message_id,
+        source_time,
+        updated,
+        deleted,
+        body,
+    ) = values
+    body = bytes(body)
+    return _Row(
+        kind, name, id_, rid, version, as_uuid(person), patient_rid, source_id, message_id, source_time, updated,
+        bool(deleted), body, True, body,
+    )  # fmt: skip
+
+
+def as_uuid(value: Any) -> UUID | None:
+    """Return a person's id whichever way the database keeps it."""
+    return value if value is None or isinstance(value, UUID) else UUID(hex=value)
+
+
+def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
+    """Apply one write to its row."""
+    exists = row.version > 0 and not row.deleted
+    if one.if_version is not None and one.if_version != (row.version if exists else 0):
+        raise VersionConflict(
+            "version-conflict",
+            "The resource is at another version than the one that was changed",
+            fix="Read it again and repeat the change",
+        )
+    if one.method == "create" and exists:
+        raise VersionConflict("already-exists", "A resource with this id exists", fix="Update it instead")
+    time = stamp.micros(one.source_time) if one.source_time else None
+    if row.version and time is not None and row.source_time is not None and time < row.source_time:
+        batch.results.append((row, "stale", row.version, row.body))
+        return
+    if one.method == "delete":
+        if exists:
+            _next_version(batch, row, one, at, time, b"", None)
+            batch.results.append((row, "deleted", row.version, b""))
+        else:
+            batch.results.append((row, "unchanged", row.version, b""))
+        return
+    if one.method == "ensure" and row.version:
+        batch.results.append((row, "unchanged", row.version, row.body))
+        return
+    if not isinstance(one.body, dict):
+        raise InvalidWrite("no-body", "A write other than a delete needs a resource")
+    resource = one.body
+    if one.method == "overlay" and exists:
+        resource = stamp.content(row.body) | one.body
+    source = one.source or (f"urn:salus:source:{one.source_id}" if one.source_id is not None else "")
+    try:
+        tail = stamp.tail(resource, source)
+    except TypeError:
+        raise InvalidWrite("not-json", "The resource holds a value that JSON cannot carry") from None
+    if exists:
+        old = stamp.tail_of(row.body, row.type, row.id, row.version)
+        if old == tail or stamp.content(row.body) == _comparable(resource):
+            if time is not None:
+                row.source_time = time
+                row.changed = True
+            batch.results.append((row, "unchanged", row.version, row.body))
+            return
+    body = stamp.head(row.type, row.id, row.version + 1, updated) + tail
+    _next_version(batch, row, one, at, time, body, resource)
+    batch.results.append((row, "updated" if exists else "created", row.version, body))
+
+
+def _comparable(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource in the form of `stamp.content`, through JSON so that the values compare alike."""
+    plain = {k: v for k, v in resource.items() if v is not None and k != "meta"}
+    meta = {k: v for k, v in (resource.get("meta") or {}).items() if k not in stamp.OWNED}
+    if meta:
+        plain["meta"] = meta
+    loaded: dict[str, Any] = orjson.loads(orjson.dumps(plain))
+    return loaded
+
+
+def _next_version(
+    batch: _Batch,
+    row: _Row,
+    one: Write,
+    at: int,
+    time: int | None,
+    body: bytes,
+    resource: dict[str, Any] | None,
+) -> None:
+    if row.version:
+        batch.history.append(
+            (
+                row,
+                (
+                    row.version,
+                    row.source_id,
+                    row.message_id,
+                    row.source_time,
+                    row.updated,
+                    row.deleted,
+                    row.body,
+                ),
+            )
+        )
+    else:
+        row.person_id = row.person_id or one.person_id
+    op = Op.DELETE if resource is None else Op.UPDATE if row.version and not row.deleted else Op.CREATE
+    row.version += 1
+    row.source_id, row.message_id, row.updated = one.source_id, one.message_id, at
+    row.source_time = time if time is not None else row.source_time
+    row.deleted, row.body, row.resource, row.changed = resource is None, body, resource, True
+    batch.changes.append((row, row.version, op))
+
+
+def _apply(cursor: CursorWrapper, store: Tables, batch: _Batch) -> bool:
+    """Write the batch; False if another writer was first with one of its new resources."""
+    changed = [row for row in batch.rows.values() if row.changed]
+    if not changed:
+        return True
+    stubs = _belong(store, batch, changed)
+    fresh = [row for row in changed if not row.stored] + stubs
+    for row, rid in zip(fresh, store.allocate(len(fresh)) if fresh else (), strict=True):
+        row.rid = rid
+    _follow(batch, changed)
+    if fresh and not _insert(cursor, store, fresh):
+        return False
+    if known := [_values(store, row) for row in changed if row.stored]:
+        store.update_resources(known)
+    if batch.history:
+        store.insert("record_history", HISTORY, [(row.rid, *values) for row, values in batch.history])
+    if batch.changes:
+        store.insert(
+            "record_change",
+            CHANGE,
+            [
+                (row.rid, row.kind, version, store.person(row.person_id), int(op))
+                for row, version, op in batch.changes
+            ],
+        )
+    _reindex(store, changed)
+    return True
+
+
+def _belong(store: Tables, batch: _Batch, changed: Sequence[_Row]) -> list[_Row]:
+    """Find the Patient of each changed resource; return rows to make for those that have not arrived."""
+    kind = kind_of("Patient")
+    wanted: set[str] = set()
+    for row in changed:
+        if row.resource is None:
+            continue
+        row.patient = row.id if row.kind == kind else patient_id(row.type, row.resource)
+        if row.patient is not None and (kind, row.patient) not in batch.rows:
+            wanted.add(row.patient)
+    for id_, rid, person in store.patients(kind, sorted(wanted)) if wanted else ():
+        batch.rows[kind, id_] = _Row(kind, "Patient", id_, rid, person_id=as_uuid(person), stored=True)
+        wanted.discard(id_)
+    stubs = [_Row(kind, "Patient", id_) for id_ in sorted(wanted)]
+    for stub in stubs:
+        batch.rows[kind, stub.id] = stub
+    return stubs
+
+
+def _follow(batch: _Batch, changed: Sequence[_Row]) -> None:
+    """Give each changed resource its Patient's number and person."""
+    kind = kind_of("Patient")
+    for row in changed:
+        if row.resource is None:
+            continue
+        before = row.patient_rid
+        if row.patient is None:
+            row.patient_rid = None
+            row.person_id = None if before is not None else row.person_id
+            continue
+        patient = batch.rows[kind, row.patient]
+        row.patient_rid = patient.rid
+        if row is not patient:
+            same = before is None or before == patient.rid
+            row.person_id = patient.person_id or (row.person_id if same else None)
+
+
+def _values(store: Tables, row: _Row) -> tuple[Any, ...]:
+    return (
+        row.rid, row.kind, row.id, row.version, store.person(row.person_id), row.patient_rid, row.source_id,
+        row.message_id, row.source_time, row.updated, row.deleted, row.body,
+    )  # fmt: skip
+
+
+def _insert(cursor: CursorWrapper, store: Tables, fresh: Sequence[_Row]) -> bool:
+    """Insert new resources, all or none."""
+    values = [_values(store, row) for row in fresh]
+    if cursor.db.vendor != "postgresql":
+        return store.insert_resources(values)
+    mark = transaction.savepoint(using=cursor.db.alias)
+    done = store.insert_resources(values)
+    if done:
+        transaction.savepoint_commit(mark, using=cursor.db.alias)
+    else:
+        transaction.savepoint_rollback(mark, using=cursor.db.alias)
+    return done
+
+
+def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
+    """Bring the index tables from the bodies they were made of to the present ones."""
+    come = IndexRows()
+    gone = IndexRows()
+    for row in changed:
+        if not row.stored_body:
+            if row.resource is not None:
+                come.extract(row.type, row.resource, row.rid)
+        elif row.resource is not None or row.deleted:
+            old, new = IndexRows(), IndexRows()
+            old.extract(row.type, orjson.loads(row.stored_body), row.rid)
+            if row.resource is not None:
+                new.extract(row.type, row.resource, row.rid)
+            gone.add(old.without(new))
+            come.add(new.without(old))
+    # Sorted rows fall into neighbouring leaves of the tables' trees; a set, because a resource may say
+    # the same thing twice.
+    for table, columns in INDEX.items():
+        if rows := gone.tables[table]:
+            store.delete(f"record_{table}", columns, sorted(set(rows)))
+        if rows := come.tables[table]:
+            store.insert(f"record_{table}", columns, sorted(set(rows)))
