@@ -16,11 +16,15 @@ class Entry:
     or contained. `put` replaces; `overlay` replaces the top-level elements present, keeps the others
     and removes those given as None (HL7 v2's explicit null); `ensure` creates only if absent;
     `delete` leaves a tombstone. `source_time` is when the sender says the state held (aware).
+    `condition` is a search ("identifier=system|value") among the source's resources of that type: what it
+    finds is meant instead of the id, everywhere in the message. With `unless_found` nothing is written then.
     """
 
     resource: dict[str, Any]
     method: Method = "put"
     source_time: datetime | None = None
+    condition: str = ""
+    unless_found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
