@@ -1,0 +1,1 @@
+"""Record linkage on tables: normalise, block, compare, weigh, cluster. Pure: no Django, no server."""
