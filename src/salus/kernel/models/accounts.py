@@ -1,12 +1,14 @@
 """Accounts, the roles granted to them, emergency access, and the counter that ends cached permissions."""
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from salus.kernel import epoch
 from salus.kernel.models.registers import District, Institution, Staff
 
 
@@ -78,6 +80,12 @@ class Account(AbstractUser):
     def __str__(self) -> str:
         return self.display_name or self.username
 
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Store the account and end what was cached of its permissions; a sign-in alone ends nothing."""
+        super().save(*args, update_fields=update_fields, **kwargs)
+        if update_fields is None or set(update_fields) - {"last_login"}:
+            AccessPolicyEpoch.bump()
+
 
 class RoleGrant(models.Model):
     """A role given to an account, for one institution or district or both, from an instant to an instant.
@@ -124,7 +132,18 @@ class RoleGrant(models.Model):
         ordering = ["account", "role"]
 
     def __str__(self) -> str:
-        return self.get_role_display()
+        return str(self.get_role_display())
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the grant and end what was cached of permissions."""
+        super().save(*args, **kwargs)
+        AccessPolicyEpoch.bump()
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the grant and end what was cached of permissions."""
+        deleted = super().delete(*args, **kwargs)
+        AccessPolicyEpoch.bump()
+        return deleted
 
 
 class BreakGlass(models.Model):
@@ -157,6 +176,11 @@ class BreakGlass(models.Model):
     def __str__(self) -> str:
         return f"{self.pk}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the emergency access and end what was cached of permissions."""
+        super().save(*args, **kwargs)
+        AccessPolicyEpoch.bump()
+
 
 class AccessPolicyEpoch(models.Model):
     """One row whose number grows whenever an account, grant or token changes.
@@ -172,3 +196,15 @@ class AccessPolicyEpoch(models.Model):
 
     def __str__(self) -> str:
         return str(self.value)
+
+    @classmethod
+    def bump(cls) -> None:
+        """Raise the number in the caller's transaction and forget this process's own cache at once."""
+        if not cls.objects.filter(pk=1).update(value=models.F("value") + 1):
+            cls.objects.get_or_create(pk=1, defaults={"value": 1})
+        epoch.touch()
+
+    @classmethod
+    def current(cls) -> int:
+        """Read the number as committed."""
+        return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
