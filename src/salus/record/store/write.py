@@ -12,7 +12,8 @@ from django.db.backends.utils import CursorWrapper
 
 from salus.record.rules.r4 import kind_of, type_names
 from salus.record.store import stamp
-from salus.record.store.index import IndexRows, patient_id
+from salus.record.store.extract import IndexRows
+from salus.record.store.index import extract, patient_id
 from salus.record.store.tables import CHANGE, HISTORY, INDEX, Tables, tables
 from salus.record.store.types import InvalidWrite, Op, Outcome, VersionConflict, Write, Written
 
@@ -321,18 +322,18 @@ def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
     for row in changed:
         if not row.stored_body:
             if row.resource is not None:
-                come.extract(row.type, row.resource, row.rid)
+                extract(row.type, row.resource, row.rid, come)
         elif row.resource is not None or row.deleted:
             old, new = IndexRows(), IndexRows()
-            old.extract(row.type, orjson.loads(row.stored_body), row.rid)
+            extract(row.type, orjson.loads(row.stored_body), row.rid, old)
             if row.resource is not None:
-                new.extract(row.type, row.resource, row.rid)
+                extract(row.type, row.resource, row.rid, new)
             gone.add(old.without(new))
             come.add(new.without(old))
     # Sorted rows fall into neighbouring leaves of the tables' trees; a set, because a resource may say
     # the same thing twice.
     for table, columns in INDEX.items():
-        if rows := gone.tables[table]:
+        if rows := gone.of(table):
             store.delete(f"record_{table}", columns, sorted(set(rows)))
-        if rows := come.tables[table]:
+        if rows := come.of(table):
             store.insert(f"record_{table}", columns, sorted(set(rows)))

@@ -1,0 +1,127 @@
+"""How values are put into the search index and how a search's values are made to meet them."""
+
+import math
+import re
+import unicodedata
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from zoneinfo import ZoneInfo
+
+from salus.record.rules.r4 import kinds
+
+EARLIEST = -(2**62)  # the open ends of a period, in µs
+LATEST = 2**62
+DAY = 86_400_000_000
+TEXT_MOST = 200  # characters of a string that are indexed; PostgreSQL's index rows end at 2,700 bytes
+TOKEN_MOST = 400
+URI_MOST = 600
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+KINDS = kinds()
+DATE = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+
+
+def clean(text: str, most: int) -> str:
+    """Return at most that many characters, without NUL, which PostgreSQL cannot hold."""
+    return text.replace("\x00", "")[:most] if "\x00" in text else text[:most]
+
+
+@lru_cache(65_536)
+def normal(text: str) -> str:
+    """Return a text as strings are compared: without case, accents, width and repeated spaces; hanzi stay.
+
+    Source: https://hl7.org/fhir/R4/search.html#string.
+    """
+    if text.isascii():
+        return clean(" ".join(text.lower().split()), TEXT_MOST)
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return clean(" ".join(unicodedata.normalize("NFC", bare.casefold()).split()), TEXT_MOST)
+
+
+@lru_cache(16_384)
+def system_hash(system: str | None) -> int:
+    """Return a system's URI as the 64-bit number that the index keeps; 0 for none."""
+    if not system:
+        return 0
+    return int.from_bytes(blake2b(system.encode(), digest_size=8).digest(), signed=True) or 1
+
+
+def reference(text: str) -> tuple[int, str] | None:
+    """Return the target of a literal reference as (kind, id), or (0, address) if it is not a local one.
+
+    None for a contained resource.
+    """
+    name, _, rest = text.partition("/")
+    kind = KINDS.get(name)
+    if kind is not None and rest:
+        return kind, clean(rest.partition("/")[0], URI_MOST)
+    if text.startswith("#") or not text:
+        return None
+    return 0, clean(text.partition("|")[0], URI_MOST)
+
+
+def number_span(text: str) -> tuple[float, float]:
+    """Return the numbers that a written number stands for: half its last digit either way.
+
+    Raises `ValueError` for what is not a number. Source: https://hl7.org/fhir/R4/search.html#number.
+    """
+    value = float(text)
+    if not math.isfinite(value) or "_" in text:
+        raise ValueError(text)
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    half = 0.5 * 10.0 ** (int(exponent or 0) - decimals)
+    return value - half, value + half
+
+
+class Calendar:
+    """Turns FHIR dates into spans of µs; dates without a zone are days of the city's zone."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = ZoneInfo(zone)
+        self.span = lru_cache(131_072)(self._span)
+
+    def _micros(self, moment: datetime) -> int:
+        return (moment - EPOCH) // MICROSECOND
+
+    def _midnight(self, year: int, month: int, day: int) -> int:
+        return self._micros(datetime(year, month, day, tzinfo=self.zone))
+
+    def _span(self, text: str) -> tuple[int, int]:
+        """Return the first and the last µs of a date, dateTime or instant of any precision.
+
+        Raises `ValueError` for what is not one.
+        """
+        match = DATE.fullmatch(text)
+        if match is None:
+            raise ValueError("not a date")
+        year, month, day, hour, minute, second, fraction, offset = match.groups()
+        if day is None:
+            y, m = int(year), int(month or 1)
+            low = self._midnight(y, m, 1)
+            y, m = (y + 1, 1) if month is None or m == 12 else (y, m + 1)
+            return low, (self._midnight(y, m, 1) if y <= 9999 else LATEST) - 1
+        if hour is None:
+            first = date(int(year), int(month), int(day))
+            low = self._midnight(first.year, first.month, first.day)
+            if first == date.max:
+                return low, LATEST - 1
+            last = first + timedelta(days=1)
+            return low, self._midnight(last.year, last.month, last.day) - 1
+        at = datetime.fromisoformat(
+            f"{year}-{month}-{day}T{hour}:{minute}:{min(second or '00', '59')}{offset or ''}"
+        )
+        low = self._micros(at if at.tzinfo else at.replace(tzinfo=self.zone))
+        if second is None:
+            return low, low + 59_999_999
+        digits = (fraction or "")[:6]
+        low += int(digits.ljust(6, "0"))
+        return low, low + 10 ** (6 - len(digits)) - 1
+
+
+def is_long(low: int, high: int) -> int:
+    """Return 1 for a span of more than a day: the index keeps short ones apart, to look them up by one end."""
+    return 1 if high - low > DAY else 0
