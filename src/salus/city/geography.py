@@ -1,7 +1,7 @@
 """The ground the city stands on: districts and streets with polygons, and a road network.
 
-The city, its districts and its codes are invented. Province code 39 of GB/T 2260 was never given to
-any province, and the coordinates lie in the open East China Sea, so nothing here names a real place.
+The city, its districts and its codes are invented. GB/T 2260 has no prefecture 3280 (nor any numbered
+80 to 89), and the coordinates lie in the open East China Sea, so nothing here names a real place.
 """
 
 import csv
@@ -17,7 +17,7 @@ from scipy.spatial import Delaunay
 from salus.city.facts import Floats, draw
 from salus.city.streams import substream
 
-CITY_CODE = "390100"
+CITY_CODE = "328000"
 CITY_NAME = ("临澜市", "Linlan City")
 CENTRE = (124.6, 30.2)
 KM_PER_DEGREE = (96.2, 110.9)
@@ -49,6 +49,8 @@ STREETS_EN = ("Chaoyang", "Jianshe", "Heping", "Changle", "Xinhua", "Qiaotou", "
               "Beiyuan", "Yong'an", "Wenchang", "Guangming")  # fmt: skip
 ROADS = ("解放路", "人民路", "中山路", "学府路", "滨河路", "迎宾路", "育才路", "工农路", "胜利路", "花园路", "书院路", "环城路",
          "春晖路", "银杏路", "海棠路", "丰收路", "兴业路", "青年路", "康宁路", "德胜路")  # fmt: skip
+
+LEVELS = {2: "city", 3: "district", 4: "street"}
 
 Polygon = NDArray[np.float64]
 
@@ -202,7 +204,7 @@ def _feature(
             "code": code,
             "name": name,
             "name_en": name_en,
-            "level": level,
+            "level": LEVELS[level],
             "parent": parent,
             "population": population,
         },

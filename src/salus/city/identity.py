@@ -1,8 +1,9 @@
 """Identity numbers and phones that pass every format check and can belong to nobody.
 
-An identity number's first six digits are a GB/T 2260 code. Provinces 29, 38, 39, 49, 59 and 69 were
-never given out, so a number that begins with one of them is fictional, yet has a real date and a
-right check digit. Phones begin with 154, which no carrier gives to persons.
+An identity number's first six digits are a GB/T 2260 code: province, prefecture, county. No province
+ever had a prefecture numbered 80 to 89 (real ones stop at 53 and at 90 for counties under a province),
+so a number whose third digit is 8 is plainly fictional, yet its province exists, its date is real and
+its check digit right. Phones begin with 154, which no carrier gives to persons.
 """
 
 from datetime import date, timedelta
@@ -10,7 +11,10 @@ from datetime import date, timedelta
 from salus.city.geography import CITY_CODE
 
 EPOCH = date(1970, 1, 1)
-OTHER_PROVINCES = ("29", "38", "49", "59", "69")
+HOME_PROVINCES = ("32", "33", "34", "35")
+OTHER_PROVINCES = ("36", "37", "41", "43", "44")
+ORIGINS = 30
+"""From how many (fictional) counties the newcomers of one block come."""
 RESIDUES = 10
 """Blocks that share a region code take different last digits of the serial, so numbers never meet."""
 
@@ -31,17 +35,19 @@ def local_region(block: int, district: int) -> str:
     """Return the region code of residents of a block who were registered in the city.
 
     The first ten blocks use the districts' own codes; a larger city has swallowed neighbouring
-    (fictional) counties of province 39, whose codes its residents keep for life.
+    (fictional) prefectures, whose codes its residents keep for life.
     """
     variant = block // RESIDUES
+    province, rest = HOME_PROVINCES[variant // 50 % len(HOME_PROVINCES)], variant % 50
     if variant == 0:
         return f"{CITY_CODE[:4]}{district + 2:02d}"
-    return f"39{1 + (variant - 1) % 98 + 1:02d}{district + 2 + 18 * ((variant - 1) // 98 + 1):02d}"
+    return f"{province}{80 + rest % 10}{district + 2 + 18 * (rest // 10):02d}"
 
 
 def migrant_region(block: int, origin: int) -> str:
-    """Return the region code of residents of a block who came from elsewhere; `origin` is 0 to 34."""
-    return f"{OTHER_PROVINCES[origin % 5]}{1 + (block * 37 + origin // 5) % 9998:04d}"
+    """Return the region code of residents of a block who came from elsewhere; `origin` is below ORIGINS."""
+    county = (block // RESIDUES) * 6 + origin // len(OTHER_PROVINCES)
+    return f"{OTHER_PROVINCES[origin % len(OTHER_PROVINCES)]}{80 + county // 99 % 10}{1 + county % 99:02d}"
 
 
 class Numbers:

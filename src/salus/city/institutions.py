@@ -226,7 +226,7 @@ def write_registers(registers: Registers, ground: Ground, start: str, folder: Pa
         folder / "institutions.csv",
         ("code", "name", "name_en", "kind", "tier", "group", "district", "licence_no", "licence_scope", "latitude", "longitude", "active"),
         (
-            (p.code, p.name, p.name_en, p.kind, p.tier, p.group, ground.districts[p.district].code, f"PDY{390100000 + p.index:09d}",
+            (p.code, p.name, p.name_en, p.kind, p.tier, p.group, ground.districts[p.district].code, f"PDY{328000000 + p.index:09d}",
              p.scope, f"{p.latitude:.6f}", f"{p.longitude:.6f}", "true")
             for p in registers.places
         ),
@@ -241,7 +241,7 @@ def write_registers(registers: Registers, ground: Ground, start: str, folder: Pa
         folder / "staff_registrations.csv",
         ("staff", "institution", "profession", "specialty", "registration_no", "valid_from", "valid_to"),
         (
-            (m.code, codes[m.place], m.profession, m.specialty, f"39{i:013d}", start, "")
+            (m.code, codes[m.place], m.profession, m.specialty, f"3280{i:011d}", start, "")
             for i, m in enumerate(registers.staff)
         ),
     )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from salus.city.facts import Ints, by_age, draw, rate, rows, table
 from salus.city.geography import CITY_NAME, ROADS, Ground
-from salus.city.identity import EPOCH, Numbers, local_region, migrant_region, phone
+from salus.city.identity import EPOCH, ORIGINS, Numbers, local_region, migrant_region, phone
 from salus.city.naming import Namer
 from salus.city.streams import substream
 
@@ -371,7 +371,7 @@ def _name(block: Population, rng: np.random.Generator) -> None:
 def _identify(block: Population, place: Ground, rng: np.random.Generator) -> None:
     numbers = Numbers(block.number)
     wish = rng.integers(0, 50, len(block)).tolist()
-    origin = rng.integers(0, 35, len(block)).tolist()
+    origin = rng.integers(0, ORIGINS, len(block)).tolist()
     for person in range(len(block)):
         district = int(place.street_district[block.home_street[block.household[person]]])
         region = (

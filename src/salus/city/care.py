@@ -1,0 +1,323 @@
+"""Two years of care: who visits whom, why, what was measured, done, given and vaccinated."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salus.city.facts import (
+    BAND_EDGES,
+    Floats,
+    Ints,
+    by_age,
+    diagnoses,
+    diagnosis_index,
+    draw,
+    rows,
+    table,
+)
+from salus.city.geography import Ground
+from salus.city.institutions import CARE_TIERS, Registers
+from salus.city.outbreak import Outbreak
+from salus.city.people import NEVER, Population, Window
+from salus.city.streams import substream
+
+AMBULATORY, EMERGENCY, INPATIENT = 0, 1, 2
+MINUTES = 1440
+
+
+@dataclass(slots=True)
+class Visits:
+    """Encounters in order of time; arrays with one element an encounter. Times are minutes since 1970-01-01."""
+
+    resident: Ints
+    start: Ints
+    end: Ints
+    kind: Ints
+    diagnosis: Ints
+    place: Ints
+    doctor: Ints
+    planted: NDArray[np.bool_]
+    child: Ints
+    """For a delivery, the newborn; for a newborn's stay, the newborn itself; else NEVER."""
+
+    def __len__(self) -> int:
+        return len(self.resident)
+
+
+@dataclass(slots=True)
+class Vaccinations:
+    """Doses given; `row` is an index into the rules' vaccines."""
+
+    resident: Ints
+    minute: Ints
+    row: Ints
+
+
+@dataclass(slots=True)
+class Care:
+    """All care of a block. `conditions` has shape (residents, chronic diagnoses)."""
+
+    visits: Visits
+    vaccinations: Vaccinations
+    conditions: NDArray[np.bool_]
+    latent: Floats
+    primary: Ints
+    """Each resident's primary-care institution (index)."""
+    home_places: dict[str, Ints] = field(default_factory=dict)
+
+
+def season(day: Ints, peak_month: Ints, amplitude: Floats) -> Floats:
+    """Return how much likelier a diagnosis is on a day than on average (1 + amplitude at its peak month)."""
+    phase = (day % 365.25) / 365.25 * 2 * np.pi
+    return np.asarray(1 + amplitude * np.cos(phase - (peak_month - 0.5) / 12 * 2 * np.pi))
+
+
+def _weights(age: Ints, sex: Ints, field_name: str) -> Floats:
+    """Return each resident's weight for each acute diagnosis, shape (residents, diagnoses)."""
+    known = [d for d in diagnoses() if not d.chronic]
+    bands = np.array([getattr(d, field_name) for d in known])
+    male = np.array([d.male_multiplier for d in known])
+    sexed = np.stack([male, np.where(male > 50, 0.0, np.where(male == 0, 2.0, 2 - male)).clip(0, 2)])
+    sexed[0] = np.minimum(sexed[0], 2)
+    band = np.searchsorted(BAND_EDGES, age, side="right") - 1
+    return np.asarray(bands[:, band].T * sexed[sex])
+
+
+def chronic_conditions(block: Population, window: Window, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw who has which chronic disease at the window's start, by age and sex."""
+    known = [d for d in diagnoses() if d.chronic]
+    age = np.clip((window.start + window.days // 2 - block.birth) // 365.25, 0, 120).astype(np.int64)
+    band = np.searchsorted(BAND_EDGES, age, side="right") - 1
+    rates = np.array([d.bands for d in known])[:, band].T
+    male = np.array([d.male_multiplier for d in known])
+    sexed = np.stack([male, np.clip(2 - male, 0.05, 2)])
+    frail = np.exp(rng.normal(-0.08, 0.4, len(block)))[:, None]
+    return np.asarray(rng.random(rates.shape) < np.minimum(rates * sexed[block.sex] * frail, 0.95))
+
+
+def home_places(block: Population, ground: Ground, registers: Registers, rng: np.random.Generator) -> dict[str, Ints]:
+    """Return the institution of each tier that each household goes to first: one in its district if there is one."""
+    district = ground.street_district[block.home_street]
+    chosen = {}
+    for tier in CARE_TIERS:
+        offered = registers.of_tier(tier)
+        index = np.array([place.index for place in offered])
+        where = np.array([place.district for place in offered])
+        lot = rng.random(len(district))
+        near = np.empty(len(district), dtype=np.int64)
+        for d in range(len(ground.districts)):
+            mine = district == d
+            local = index[where == d]
+            options = local if len(local) else index
+            near[mine] = options[(lot[mine] * len(options)).astype(np.int64)]
+        chosen[tier] = near[block.household]
+    return chosen
+
+
+def care(seed: int, ground: Ground, registers: Registers, block: Population, window: Window, outbreak: Outbreak) -> Care:
+    """Draw the care of one block."""
+    rng = substream(seed, "care", block.number)
+    conditions = chronic_conditions(block, window, rng)
+    near = home_places(block, ground, registers, rng)
+    visits = _visits(block, registers, window, conditions, near, rng, outbreak, ground)
+    latent = rng.normal(0, 1, (len(block), 32))
+    return Care(visits, _vaccinations(block, window, rng), conditions, latent, near["community"], near)
+
+
+def _visits(
+    block: Population,
+    registers: Registers,
+    window: Window,
+    conditions: NDArray[np.bool_],
+    near: dict[str, Ints],
+    rng: np.random.Generator,
+    outbreak: Outbreak,
+    ground: Ground,
+) -> Visits:
+    known = diagnoses()
+    acute = sum(not d.chronic for d in known)
+    age = np.clip((np.maximum(block.entry, (window.start + window.end) // 2) - block.birth) // 365.25, 0, 120).astype(np.int64)
+    years = (block.exit - block.entry).clip(0) / 365.25
+    per_year = by_age("visit_rates", "male_visits_per_year", "female_visits_per_year")[age, block.sex]
+    per_hundred = by_age("visit_rates", "male_admissions_per_100", "female_admissions_per_100")[age, block.sex]
+    load = np.array([d.visits_per_year for d in known[acute:]])
+    chronic_rate = conditions * load
+    chronic_total = np.minimum(chronic_rate.sum(axis=1), 0.75 * per_year)
+    chronic_rate = chronic_rate * (chronic_total / np.maximum(chronic_rate.sum(axis=1), 1e-9))[:, None]
+    # Those without a chronic disease come less often, so that each age's mean stays at the published rate.
+    group = np.searchsorted(BAND_EDGES, age, side="right") * 2 + block.sex
+    mean_chronic = np.bincount(group, chronic_total, minlength=12) / np.maximum(np.bincount(group, minlength=12), 1)
+    need = np.exp(rng.normal(-0.125, 0.5, len(block)))
+    acute_total = np.maximum(per_year - mean_chronic[group], 0.2 * per_year) * need
+
+    parts: list[tuple[Ints, Ints, Ints]] = []
+    count = rng.poisson(acute_total * years)
+    who = np.repeat(np.arange(len(block)), count)
+    shares = np.cumsum(_weights(age, block.sex, "bands"), axis=1)
+    lots = rng.random(len(who)) * shares[who, -1]
+    what = (shares[who] < lots[:, None]).sum(axis=1)
+    parts.append((who, what, np.full(len(who), AMBULATORY)))
+    repeats = rng.poisson(chronic_rate * years[:, None])
+    rows_, columns = np.nonzero(repeats)
+    times = repeats[rows_, columns]
+    parts.append((np.repeat(rows_, times), np.repeat(columns + acute, times), np.full(times.sum(), AMBULATORY)))
+    stays = rng.poisson(per_hundred / 100 * years * need)
+    who = np.repeat(np.arange(len(block)), stays)
+    admit = np.concatenate(
+        [_weights(age, block.sex, "admit"), conditions * np.array([d.admit[0] for d in known[acute:]]) * 3.0], axis=1
+    )
+    shares = np.cumsum(admit, axis=1)
+    kept = shares[who, -1] > 0
+    who = who[kept]
+    what = (shares[who] < (rng.random(len(who)) * shares[who, -1])[:, None]).sum(axis=1)
+    parts.append((who, what, np.full(len(who), INPATIENT)))
+
+    resident, diagnosis, kind = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    peak = np.array([d.peak_month for d in known])[diagnosis]
+    amplitude = np.array([d.amplitude for d in known])[diagnosis]
+    span = (block.exit - block.entry)[resident]
+    day = block.entry[resident] + (rng.random(len(resident)) * span).astype(np.int64)
+    for _ in range(3):  # rejection towards the season; three rounds leave under 5 % of the excess
+        odd = rng.random(len(resident)) > season(day, peak, amplitude) / (1 + amplitude)
+        day = np.where(odd, block.entry[resident] + (rng.random(len(resident)) * span).astype(np.int64), day)
+    urgent = rng.random(len(resident)) < np.array([d.emergency_share for d in known])[diagnosis]
+    kind = np.where((kind == AMBULATORY) & urgent, EMERGENCY, kind)
+    weekday = (day + 3) % 7
+    day = np.where((kind == AMBULATORY) & (weekday == 6) & (rng.random(len(day)) < 0.6), np.maximum(day - 1, block.entry[resident]), day)
+    minute = np.where(
+        kind == AMBULATORY, 480 + (rng.beta(1.6, 2.6, len(day)) * 560).astype(np.int64), (rng.random(len(day)) * MINUTES).astype(np.int64)
+    )
+    start = day * MINUTES + minute
+    place = _places(block, registers, resident, kind, diagnosis, near, rng)
+    stay = np.array([d.stay_days for d in known])[diagnosis]
+    length = np.where(
+        kind == INPATIENT,
+        (MINUTES * np.maximum(1, rng.gamma(3.0, np.maximum(stay, 1) / 3.0))).astype(np.int64),
+        15 + rng.integers(0, 90, len(day)),
+    )
+    child = np.full(len(day), NEVER, dtype=np.int64)
+    planted = np.zeros(len(day), dtype=bool)
+    extra = [_pregnancies(block, registers, window, near, rng), outbreak.cases(block, ground, near, substream(outbreak.seed, "outbreak", block.number))]
+    columns_ = [resident, start, start + length, kind, diagnosis, place, child, planted]
+    joined = [np.concatenate([column, *(part[i] for part in extra)]) for i, column in enumerate(columns_)]
+    resident, start, end, kind, diagnosis, place, child, planted = joined
+    gone = block.exit[resident] * MINUTES
+    kept = (start >= block.entry[resident] * MINUTES) & (start < gone)
+    end = np.minimum(end, gone)
+    order = np.flatnonzero(kept)
+    order = order[np.lexsort((diagnosis[order], resident[order], start[order]))]
+    heads: dict[int, list[int]] = {}
+    for number, member in enumerate(registers.staff):
+        if member.profession != "nurse":
+            heads.setdefault(member.place, []).append(number)
+    doctors = np.array([heads[place.index][0] if place.index in heads else 0 for place in registers.places])
+    offered = np.array([len(heads.get(place.index, (0,))) for place in registers.places])
+    chosen = place[order]
+    doctor = doctors[chosen] + (rng.random(len(order)) ** 1.4 * offered[chosen]).astype(np.int64)
+    return Visits(
+        resident[order], start[order], end[order], kind[order], diagnosis[order], chosen, doctor, planted[order].astype(bool), child[order]
+    )
+
+
+def _places(
+    block: Population,
+    registers: Registers,
+    resident: Ints,
+    kind: Ints,
+    diagnosis: Ints,
+    near: dict[str, Ints],
+    rng: np.random.Generator,
+) -> Ints:
+    """Choose where each visit takes place: tier by the published shares, then mostly the nearest of the tier."""
+    shares = table("places_of_care", "visit_share", "admission_share")
+    stays = kind == INPATIENT
+    tier = np.where(stays, draw(rng, shares[:, 1], len(kind)), draw(rng, shares[:, 0], len(kind)))
+    urgent = kind == EMERGENCY
+    tier = np.where(urgent, draw(rng, [0.6, 0.4], len(kind)), tier)
+    known = diagnoses()
+    mental = np.array([d.department == "精神科" for d in known])[diagnosis]
+    hospital = np.array([d.department in {"肿瘤科", "感染科", "神经外科", "心内科"} and not d.chronic for d in known])[diagnosis]
+    tier = np.where(mental, 1, np.where(hospital & (tier > 1), 0, tier))
+    home = np.stack([near[name] for name in CARE_TIERS])
+    place = home[tier, resident]
+    lots = rng.random((len(kind), 2))
+    for t, name in enumerate(CARE_TIERS):
+        offered = np.array([p.index for p in registers.of_tier(name)])
+        elsewhere = (tier == t) & (lots[:, 0] < (0.12 if t < 2 else 0.03))
+        place = np.where(elsewhere, offered[(lots[:, 1] * len(offered)).astype(np.int64)], place)
+    special = [p.index for p in registers.of_tier("secondary") if p.kind == "specialty_hospital"]
+    if special:
+        where = np.array(special)
+        place = np.where(mental, where[(lots[:, 1] * len(where)).astype(np.int64)], place)
+    return np.asarray(place, dtype=np.int64)
+
+
+Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]
+
+
+def _pregnancies(block: Population, registers: Registers, window: Window, near: dict[str, Ints], rng: np.random.Generator) -> Columns:
+    """Return antenatal visits, deliveries and newborns' stays for every child born in the window."""
+    maternal = [p.index for p in registers.of_tier("secondary") if p.kind == "maternal_child"]
+    columns: list[list[int]] = [[] for _ in range(8)]
+
+    def add(resident: int, start: int, end: int, kind: int, code: str, place: int, child: int) -> None:
+        for column, value in zip(columns, (resident, start, end, kind, diagnosis_index(code), place, child, 0), strict=True):
+            column.append(value)
+
+    delivered: dict[tuple[int, int], tuple[int, int, int]] = {}
+    for child in np.flatnonzero(block.born_here).tolist():
+        mother, day = int(block.mother[child]), int(block.birth[child])
+        lots = rng.random(14)
+        key = (mother, day)
+        if key not in delivered:
+            place = maternal[int(lots[0] * len(maternal))] if maternal and lots[1] < 0.55 else int(near["tertiary"][mother])
+            start = day * MINUTES + int(lots[2] * 1300)
+            caesarean = lots[3] < 0.44
+            end = start + int(MINUTES * ((4.0 if caesarean else 2.2) + 2 * lots[4]))
+            delivered[key] = (place, start, end)
+            add(mother, start - 300, end, INPATIENT, "O82.9" if caesarean else "O80.9", place, child)
+            for visit in range(9):
+                when = day - 252 + visit * 29 + int(lots[5 + visit % 9] * 9)
+                add(mother, when * MINUTES + 520 + int(lots[5 + visit % 9] * 400), when * MINUTES + 1000, AMBULATORY, "Z34.9", place, NEVER)
+        place, start, end = delivered[key]
+        add(child, start + 1, end, INPATIENT, "Z38.0", place, child)
+    resident, start_, end_, kind, diagnosis, place_, child_, planted = (np.array(column, dtype=np.int64) for column in columns)
+    return resident, start_, end_, kind, diagnosis, place_, child_, planted.astype(bool)
+
+
+def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -> Vaccinations:
+    """Give the national schedule's doses, some late; a small group defaults from some dose on."""
+    facts = rows("vaccines")
+    due = np.array([float(row["due_month"]) if row["due_month"] else np.nan for row in facts])
+    uptake = table("vaccines", "uptake")[:, 0]
+    children = np.flatnonzero((window.start - block.birth) < 7 * 365.25)
+    resident, minute, given = [], [], []
+    lots = rng.random((len(children), len(facts), 3))
+    defaults = np.where(rng.random(len(children)) < 0.05, rng.random(len(children)) * 24, 999.0)
+    for i, child in enumerate(children.tolist()):
+        for row in np.flatnonzero(~np.isnan(due)).tolist():
+            if lots[i, row, 0] > uptake[row] or due[row] > defaults[i]:
+                continue
+            delay = -6 * np.log(1 - lots[i, row, 1]) * (1 + (due[row] > 12)) if due[row] > 0 else 0.0
+            day = int(block.birth[child] + due[row] * 30.44 + delay)
+            if max(window.start, block.entry[child]) <= day < min(window.end, block.exit[child]):
+                resident.append(child)
+                minute.append(day * MINUTES + 500 + int(lots[i, row, 2] * 480))
+                given.append(row)
+    for row, fact in enumerate(facts):
+        group = fact["due_group"]
+        if not group:
+            continue
+        for year in range(round(window.years)):
+            day = window.start + int((year + 0.82) * 365.25) if fact["vaccine"] == "FLU" else window.start + int((year + 0.3) * 365.25)
+            age = (day - block.birth) / 365.25
+            aged = age >= 65 if group == "65-" else (age >= 13) & (age < 14) & (block.sex == 1)
+            there = (block.entry <= day) & (block.exit > day + 40)
+            for person in np.flatnonzero(aged & there & (rng.random(len(block)) < uptake[row])).tolist():
+                resident.append(person)
+                minute.append((day + int(rng.random() * 40)) * MINUTES + 500 + int(rng.random() * 480))
+                given.append(row)
+    order = np.lexsort((np.array(given, dtype=np.int64), np.array(resident, dtype=np.int64), np.array(minute, dtype=np.int64)))
+    return Vaccinations(*(np.array(column, dtype=np.int64)[order] for column in (resident, minute, given)))
+
