@@ -17,4 +17,4 @@ def receive(source: SourceSystem, items: Sequence[Incoming]) -> list[Receipt]:
     """
     from salus.connect.pipeline import receive_batch
 
-    return receive_batch(source, items)
+    return receive_batch(source, items).receipts

@@ -1,0 +1,427 @@
+"""The one way in: a batch of a source's messages becomes resources, links, audit rows and receipts.
+
+Order inside the transaction: hold the source, look for repeats, Patients, links, merges, everything
+else, ledger, audit intent, commit. Patients go first so that what belongs to them knows its person.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
+from django.db.backends.utils import CursorWrapper
+
+from salus.connect import ledger, linking
+from salus.connect.errors import Untranslatable
+from salus.connect.lookups import identifiers_of, look_up, parse_search
+from salus.connect.models import SourceSystem
+from salus.connect.preparing import NO_CONDITIONS, Conditions, Prepared, id_of, prepare, settle_pending
+from salus.connect.profiles import profile_of, translate
+from salus.connect.receipts import Incoming, Receipt
+from salus.connect.translation import SourceProfile, Translation
+from salus.kernel import audit
+from salus.kernel.errors import SalusError
+from salus.record import store
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_CODER_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
+_LETTER = {"created": "c", "updated": "u", "deleted": "d"}
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One message on its way through the pipeline."""
+
+    item: Incoming
+    digest: bytes
+    received: datetime
+    translation: Translation | None = None
+    prepared: Prepared | None = None
+    fault: SalusError | None = None
+    id: int = 0
+    status: str = ""
+    original: ledger.Known | None = None
+    twin: "Arrival | None" = None
+    written: list[store.Written] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A batch's receipts and how long its transaction held the database, in seconds."""
+
+    receipts: list[Receipt]
+    held: float
+
+
+def digest_of(raw: bytes) -> bytes:
+    """Return the 16 bytes by which the same message is known again."""
+    return blake2b(raw, digest_size=16).digest()
+
+
+def receive_batch(source: SourceSystem, items: Sequence[Incoming], *, using: str = DEFAULT_DB_ALIAS) -> Outcome:
+    """Take a batch of a source's messages; see `services.receive`."""
+    if not items:
+        return Outcome([], 0.0)
+    now = datetime.now(UTC)
+    arrivals = [Arrival(item, item.digest or digest_of(item.raw), item.received or now) for item in items]
+    profile = profile_of(source)
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        known = ledger.known_digests(cursor, source.pk, [arrival.digest for arrival in arrivals])
+    for arrival in arrivals:
+        before = known.get(arrival.digest)
+        if before is None or before.status == "dead":
+            _understand(arrival, profile, source)
+    started = time.perf_counter()
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        intent = _take(cursor, source, profile, arrivals, now)
+    held = time.perf_counter() - started
+    if intent is not None:
+        audit.settle(intent)
+    return Outcome([_receipt(arrival) for arrival in arrivals], held)
+
+
+def _understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -> None:
+    """Translate and prepare one message; what fails is kept as its fault."""
+    given = arrival.item.translation
+    try:
+        if isinstance(given, Untranslatable):
+            raise given
+        arrival.translation = given if given is not None else translate(arrival.item.raw, profile)
+        if not any(entry.condition for entry in arrival.translation.entries):
+            arrival.prepared = prepare(profile.code, source.pk, arrival.translation)
+    except SalusError as fault:
+        arrival.fault = fault
+    except _CODER_FAULTS as fault:
+        arrival.fault = _unexpected(fault)
+
+
+def _unexpected(fault: Exception) -> Untranslatable:
+    return Untranslatable(
+        "not-understood",
+        f"the message could not be read ({type(fault).__name__})",
+        fix="Report it with the message's number; it is kept and can be replayed.",
+    )
+
+
+def _take(
+    cursor: CursorWrapper, source: SourceSystem, profile: SourceProfile, arrivals: Sequence[Arrival], now: datetime
+) -> audit.Intent | None:
+    """Write a batch in the caller's transaction and return its audit intent."""
+    ledger.hold_source(cursor, source.pk)
+    known = ledger.known_digests(cursor, source.pk, [arrival.digest for arrival in arrivals])
+    first: dict[bytes, Arrival] = {}
+    for arrival, number in zip(arrivals, ledger.allocate(cursor, len(arrivals)), strict=True):
+        arrival.id = number
+        before = known.get(arrival.digest)
+        if before is not None:
+            arrival.status, arrival.original = "repeated", before
+        elif (twin := first.get(arrival.digest)) is not None:
+            arrival.status, arrival.twin = "repeated", twin
+        else:
+            first[arrival.digest] = arrival
+            if arrival.prepared is None and arrival.translation is None and arrival.fault is None:
+                _understand(arrival, profile, source)  # its first copy was undone in between
+    fresh = list(first.values())
+    _resolve(cursor, source, fresh)
+    write_fresh(cursor, source, [arrival for arrival in fresh if arrival.fault is None], now)
+    _note_controls(cursor, source, fresh)
+    revived = _revive(cursor, source, arrivals, now)
+    lines = [_line(arrival, source) for arrival in arrivals]
+    ledger.insert(cursor, lines)
+    ledger.count(cursor, source.pk, lines, now)
+    entries = audit_entries(source, [*fresh, *revived])
+    return audit.intend(cursor, entries) if entries else None
+
+
+def _resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival]) -> None:
+    """Prepare messages with conditional entries, then point conditional references at what they mean."""
+    for arrival in fresh:
+        if arrival.prepared is None and arrival.fault is None and arrival.translation is not None:
+            asked = {
+                (entry.resource["resourceType"], entry.resource["id"]): (
+                    entry.resource["resourceType"],
+                    parse_search(entry.condition),
+                )
+                for entry in arrival.translation.entries
+                if entry.condition
+            }
+            found = look_up(cursor, source.pk, asked.values())
+            here = Conditions({key: found[search] for key, search in asked.items() if search in found})
+            try:
+                arrival.prepared = prepare(source.code, source.pk, arrival.translation, here or NO_CONDITIONS)
+            except SalusError as fault:
+                arrival.fault = fault
+            except _CODER_FAULTS as fault:
+                arrival.fault = _unexpected(fault)
+    waiting = [arrival for arrival in fresh if arrival.fault is None and arrival.prepared and arrival.prepared.pending]
+    if not waiting:
+        return
+    wanted = {(one.type, one.search) for arrival in waiting for one in _prepared(arrival).pending}
+    types = {kind for kind, _ in wanted}
+    found = look_up(cursor, source.pk, wanted)
+    for arrival in fresh:  # what comes in this very batch counts as found
+        if arrival.fault is None and arrival.prepared is not None:
+            for write in arrival.prepared.writes:
+                if write.type in types and write.body is not None:
+                    for search in identifiers_of(write.body):
+                        found.setdefault((write.type, search), write.id)
+    for arrival in waiting:
+        prepared = _prepared(arrival)
+        by_id = {
+            (one.type, one.search): id_of(source.code, one.type, one.search.value)
+            for one in prepared.pending
+            if one.search.name == "_id"
+        }
+        prepared.warnings += settle_pending(prepared.pending, {**found, **by_id})
+        prepared.pending = []
+
+
+def _prepared(arrival: Arrival) -> Prepared:
+    if arrival.prepared is None:
+        raise AssertionError("a message without a fault has been prepared")
+    return arrival.prepared
+
+
+def write_fresh(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival], now: datetime) -> None:
+    """Write messages together; if that fails, halve until only the guilty ones are dead letters."""
+    if not fresh:
+        return
+    try:
+        with transaction.atomic(using=cursor.db.alias):
+            _write_together(cursor, source, fresh, now)
+        return
+    except OperationalError:
+        raise  # the database's trouble, not a message's: nothing is acknowledged
+    except (SalusError, DatabaseError, *_CODER_FAULTS) as fault:
+        if len(fresh) == 1:
+            _condemn(fresh[0], fault)
+            return
+    half = len(fresh) // 2
+    write_fresh(cursor, source, fresh[:half], now)
+    write_fresh(cursor, source, fresh[half:], now)
+
+
+def _condemn(arrival: Arrival, fault: Exception) -> None:
+    arrival.written = []
+    if isinstance(fault, SalusError):
+        arrival.fault = fault
+    elif isinstance(fault, DatabaseError):
+        arrival.fault = Untranslatable("not-storable", "the database refused the message's content")
+    else:
+        arrival.fault = _unexpected(fault)
+
+
+def _write_together(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival], now: datetime) -> None:
+    patients: list[store.Write] = []
+    others: list[store.Write] = []
+    patient_owner: list[Arrival] = []
+    other_owner: list[Arrival] = []
+    for arrival in fresh:
+        arrival.written = []
+        for write in _prepared(arrival).writes:
+            stamped = replace(write, message_id=arrival.id)
+            if write.type == "Patient" and write.method != "delete":
+                patients.append(stamped)
+                patient_owner.append(arrival)
+            else:
+                others.append(stamped)
+                other_owner.append(arrival)
+    if patients:
+        written = store.write(cursor, patients, now=now)
+        persons = linking.link(cursor, written)
+        for arrival, one in zip(patient_owner, written, strict=True):
+            person = persons.get(one.rid)
+            arrival.written.append(replace(one, person_id=person) if person is not None else one)
+    for arrival in fresh:
+        for kept, retired in _prepared(arrival).merges:
+            linking.merge(cursor, source, kept, retired, message_id=arrival.id)
+    if others:
+        for arrival, one in zip(other_owner, store.write(cursor, others, now=now), strict=True):
+            arrival.written.append(one)
+
+
+def _note_controls(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival]) -> None:
+    """Warn where a control id comes again with other content: the sender's numbering deserves a look."""
+    hl7 = {
+        arrival.prepared.control_id: arrival
+        for arrival in fresh
+        if arrival.fault is None and arrival.prepared is not None and arrival.prepared.control_id and _numbered(arrival)
+    }
+    if hl7:
+        for control in ledger.known_controls(cursor, source.pk, sorted(hl7)):
+            _prepared(hl7[control]).warnings.append("the control id was used before for another message")
+
+
+def _numbered(arrival: Arrival) -> bool:
+    return arrival.item.raw[:3] == b"MSH"
+
+
+def _revive(
+    cursor: CursorWrapper, source: SourceSystem, arrivals: Sequence[Arrival], now: datetime
+) -> list[Arrival]:
+    """Try dead letters that were sent again: what can be understood by now is stored under its first number."""
+    tried: dict[int, Arrival] = {}
+    for arrival in arrivals:
+        before = arrival.original
+        if before is None or before.status != "dead" or before.id in tried:
+            continue
+        if arrival.fault is not None or (arrival.prepared is None and arrival.translation is None):
+            continue
+        again = Arrival(arrival.item, arrival.digest, arrival.received, arrival.translation, arrival.prepared)
+        again.id = before.id
+        tried[before.id] = again
+    if not tried:
+        return []
+    _resolve(cursor, source, list(tried.values()))
+    write_fresh(cursor, source, [one for one in tried.values() if one.fault is None], now)
+    alive = [one for one in tried.values() if one.fault is None]
+    for one in alive:
+        settle_dead(cursor, source, one, now)
+    stored = {one.id: one for one in alive}
+    for arrival in arrivals:
+        if arrival.original is not None and arrival.original.id in stored:
+            arrival.original = replace(arrival.original, status="stored", reason_code="", reason="", where="")
+    return alive
+
+
+def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, now: datetime) -> None:
+    """Turn a dead letter that has been written into a stored message, and its counts with it."""
+    prepared = _prepared(arrival)
+    moment = cursor.db.ops.adapt_datetimefield_value
+    cursor.execute(
+        "update connect_message set status = 'stored', resolution = 'replayed', resolved_at = %s, kind = %s, "
+        "control_id = %s, occurred = %s, resources = %s, written = %s, warnings = %s, attempts = attempts + 1 "
+        "where id = %s and status = 'dead'",
+        [
+            moment(now),
+            _plain(prepared.kind, 64),
+            _plain(prepared.control_id, 200),
+            moment(prepared.occurred) if prepared.occurred is not None else None,
+            *_summary(arrival),
+            "\n".join(prepared.warnings),
+            arrival.id,
+        ],
+    )
+    if cursor.rowcount != 1:
+        return
+    cursor.execute("select received_at, load_id from connect_message where id = %s", [arrival.id])
+    received, load_id = cursor.fetchone()
+    if isinstance(received, str):
+        received = datetime.fromisoformat(received).replace(tzinfo=UTC)
+    resources = _summary(arrival)[0]
+    ledger.add_flow(cursor, source.pk, ledger.city_day(received), 1, 0, -1, resources)
+    if load_id is not None:
+        cursor.execute(
+            "update connect_load set stored = stored + 1, dead = dead - 1, resources = resources + %s where id = %s",
+            [resources, load_id],
+        )
+
+
+def _summary(arrival: Arrival) -> tuple[int, str]:
+    """Return how many resources a message wrote and the list that its undoing will need."""
+    changed = [one for one in arrival.written if one.outcome in _LETTER]
+    return len(changed), ",".join(f"{one.rid}:{one.version}:{_LETTER[one.outcome]}" for one in changed)
+
+
+def _plain(text: str, longest: int) -> str:
+    return _UNPRINTABLE.sub("", text)[:longest]
+
+
+def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
+    item, prepared, fault = arrival.item, arrival.prepared, arrival.fault
+    repeated = arrival.status == "repeated"
+    if not repeated:
+        arrival.status = "dead" if fault is not None else "stored"
+    kind = prepared.kind if prepared else getattr(fault, "kind", "")
+    control = prepared.control_id if prepared else getattr(fault, "control_id", "")
+    if repeated and not control and arrival.original is not None:
+        control = arrival.original.control_id
+    original = arrival.original.id if arrival.original else arrival.twin.id if arrival.twin else None
+    line = ledger.Line(
+        id=arrival.id,
+        source_id=source.pk,
+        load_id=item.load_id,
+        credential_id=item.credential_id,
+        control_id=_plain(control or "", 200),
+        digest=arrival.digest,
+        kind=_plain(kind or "", 64),
+        via=item.via,
+        position=item.position,
+        size=len(item.raw),
+        received=arrival.received,
+        occurred=prepared.occurred if prepared else None,
+        status=arrival.status,
+        raw=None if repeated else item.raw,
+        repeat_of=original,
+    )
+    if arrival.status == "dead" and fault is not None:
+        line.reason_code = fault.code[:64]
+        line.reason = _plain(f"{fault.message}{' — ' + fault.fix if fault.fix else ''}", 1000)
+        line.where = _plain(fault.where, 300)
+    elif arrival.status == "stored" and prepared is not None:
+        line.warnings = [_plain(warning, 500) for warning in prepared.warnings]
+        line.resources, line.written = _summary(arrival)
+    return line
+
+
+def _receipt(arrival: Arrival) -> Receipt:
+    prepared, fault = arrival.prepared, arrival.fault
+    control = prepared.control_id if prepared else getattr(fault, "control_id", "")
+    code, reason, where, original_status, original_id = "", "", "", "", None
+    if arrival.status == "dead" and fault is not None:
+        code, reason, where = fault.code, fault.message, fault.where
+    elif arrival.status == "repeated":
+        if arrival.original is not None:
+            before = arrival.original
+            original_id, original_status = before.id, before.status
+            code, reason, where = before.reason_code, before.reason, before.where
+            control = control or before.control_id
+        elif arrival.twin is not None:
+            first = _receipt(arrival.twin)
+            original_id, original_status = first.message_id, first.status
+            code, reason, where = first.code, first.reason, first.where
+    stored = arrival.status == "stored" and prepared is not None
+    return Receipt(
+        message_id=arrival.id,
+        status=arrival.status,
+        control_id=control or "",
+        code=code,
+        reason=reason,
+        where=where,
+        warnings=tuple(prepared.warnings) if stored and prepared else (),
+        resources=_summary(arrival)[0] if stored else 0,
+        original_id=original_id,
+        original_status=original_status,
+    )
+
+
+def audit_entries(
+    source: SourceSystem, arrivals: Iterable[Arrival], *, actor: str = "", action: str = "receive"
+) -> list[audit.AuditEntry]:
+    """Return one entry a person whose record a batch changed, and one for what belongs to nobody."""
+    tally: dict[UUID | None, tuple[int, store.Written, int]] = {}
+    for arrival in arrivals:
+        for one in arrival.written:
+            if one.outcome in _LETTER:
+                count, first, message = tally.get(one.person_id, (0, one, arrival.id))
+                tally[one.person_id] = (count + 1, first, message)
+    return [
+        audit.AuditEntry(
+            actor=actor or f"source:{source.code}",
+            action=action,
+            actor_kind="account" if actor else "source",
+            purpose="care",
+            person_id=person,
+            resource_type=first.type if count == 1 else "",
+            resource_id=first.id if count == 1 else "",
+            institution_id=source.institution_id,
+            source_id=source.pk,
+            detail={"message": message, "resources": count},
+        )
+        for person, (count, first, message) in tally.items()
+    ]

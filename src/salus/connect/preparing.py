@@ -1,0 +1,158 @@
+"""From a translation to writes: validated, with the platform's ids, references rewritten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from salus.connect.errors import Untranslatable
+from salus.connect.fhir.references import conditional, literal, rewrite
+from salus.connect.lookups import Search, parse_search
+from salus.connect.translation import Entry, Translation
+from salus.kernel.ids import server_id
+from salus.record.rules.r4 import kinds
+from salus.record.store import Write
+from salus.record.validate import validate
+
+MOST_WARNINGS = 20
+
+id_of = lru_cache(maxsize=131072)(server_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A conditional reference that waits for a look-up: its holder, type and search."""
+
+    holder: dict[str, Any]
+    type: str
+    search: Search
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A message ready to be written.
+
+    `writes` are in the message's order, without message id. `merges` are (kept, retired) Patient ids of
+    the platform.
+    """
+
+    kind: str
+    control_id: str
+    occurred: Any
+    writes: list[Write] = field(default_factory=list)
+    merges: list[tuple[str, str]] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the conditions of a message's entries found: (type, sender's id) → the platform's id."""
+
+    found: dict[tuple[str, str], str]
+
+
+NO_CONDITIONS = Conditions({})
+
+
+def _check(entry: Entry, index: int, many: bool, warnings: list[str]) -> None:
+    """Validate a resource that will stand on its own; faults refuse the message, warnings are kept."""
+    issues = validate(entry.resource)
+    for issue in sorted(issues, key=lambda issue: issue.severity != "error") if issues else ():
+        place = f"entry[{index}].resource → {issue.path}" if many else issue.path
+        if issue.severity == "error":
+            raise Untranslatable(
+                "invalid-fhir", str(issue.expected), where=place, fix="Have the source correct it, or edit and replay."
+            )
+        if len(warnings) < MOST_WARNINGS:
+            warnings.append(f"{place}: {issue.expected}")
+
+
+def prepare(
+    source_code: str, source_id: int, translation: Translation, conditions: Conditions = NO_CONDITIONS
+) -> Prepared:
+    """Return the writes of a translation.
+
+    Raises Untranslatable where a resource is not valid FHIR R4 or of an unknown type.
+    """
+    prepared = Prepared(
+        translation.kind[:64],
+        (translation.control_id or "")[:200],
+        translation.occurred,
+        warnings=list(translation.warnings)[:MOST_WARNINGS],
+    )
+    known = kinds()
+    found = conditions.found
+    pending = prepared.pending
+
+    def replace(holder: dict[str, Any], reference: str) -> None:
+        if reference.startswith(("#", "urn:", "http")):
+            return
+        target = literal(reference)
+        if target is not None:
+            kind, local = target[1], target[2]
+            if kind in known:
+                holder["reference"] = f"{kind}/{found.get((kind, local)) or id_of(source_code, kind, local)}"
+            return
+        search = conditional(reference)
+        if search is not None and search[0] in known:
+            pending.append(Pending(holder, search[0], parse_search(search[1])))
+
+    many = len(translation.entries) > 1
+    meta_source = f"urn:salus:source:{source_code}"
+    for index, entry in enumerate(translation.entries):
+        resource = entry.resource
+        kind, local = resource["resourceType"], resource["id"]
+        if kind not in known:
+            raise Untranslatable("unknown-type", f"{str(kind)[:40]} is not a resource type of FHIR R4")
+        identity = found.get((kind, local))
+        if entry.condition and entry.method == "delete" and identity is None:
+            prepared.warnings.append("a conditional delete found nothing")
+            continue
+        if entry.unless_found and identity is not None:
+            continue
+        identity = identity or id_of(source_code, kind, local)
+        if entry.method != "delete":
+            resource["id"] = identity
+            rewrite(resource, replace)
+        if entry.method in {"put", "ensure"}:
+            _check(entry, index, many, prepared.warnings)
+        prepared.writes.append(
+            Write(
+                kind,
+                identity,
+                None if entry.method == "delete" else resource,
+                entry.method,
+                source_id,
+                None,
+                entry.source_time,
+                source=meta_source,
+            )
+        )
+    for merge in translation.merges:
+        prepared.merges.append((id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired)))
+    return prepared
+
+
+def settle_pending(pending: Sequence[Pending], found: dict[tuple[str, Search], str]) -> list[str]:
+    """Point conditional references at what was found; the others become logical references.
+
+    Returns the warnings. A logical reference keeps the identifier, so nothing that the sender said is lost.
+    """
+    warnings: set[str] = set()
+    for one in pending:
+        target = found.get((one.type, one.search))
+        if target is not None:
+            one.holder["reference"] = f"{one.type}/{target}"
+            continue
+        text = one.holder.pop("reference", "")
+        one.holder.setdefault("type", one.type)
+        if one.search.name == "identifier" and one.search.value:
+            identifier = {"value": one.search.value}
+            if one.search.system:
+                identifier = {"system": one.search.system, **identifier}
+            one.holder.setdefault("identifier", identifier)
+        else:
+            one.holder.setdefault("identifier", {"value": str(text)[:200]})
+        warnings.add(f"a conditional reference to a {one.type} found nothing and was kept as a logical reference")
+    return sorted(warnings)
