@@ -2,7 +2,8 @@
 
 Their SQL is written by hand because the shape differs: on SQLite the index tables are clustered by their
 key (`without rowid`), which halves them; on PostgreSQL texts compare by code point (`collate "C"`), so
-that a prefix search is a range, and the change feed notes its transaction.
+that a prefix search is a range, and the change feed notes its transaction. SQLite reads the feed by `seq`
+alone, so it lacks that index.
 """
 
 from django.db import migrations, models
@@ -24,7 +25,6 @@ create table record_history (
 create table record_change (
     seq integer primary key autoincrement, xid bigint not null default 0, rid bigint not null,
     kind smallint not null, version integer not null, person_id char(32), op smallint not null);
-create index record_change_xid_seq on record_change (xid, seq);
 create table record_store_state (name varchar(40) primary key, value text not null) without rowid;
 create table record_token (
     path smallint not null, code text not null, rid bigint not null, system bigint not null,

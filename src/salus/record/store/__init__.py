@@ -5,7 +5,7 @@ Everything works through the caller's Django cursor, so that it is part of the c
 
 from salus.kernel.feed import Position
 from salus.record.store.changes import changes, reassign
-from salus.record.store.read import history, read, read_rids, vread
+from salus.record.store.reading import history, read, read_rids, vread
 from salus.record.store.types import (
     Change,
     InvalidWrite,
@@ -17,7 +17,7 @@ from salus.record.store.types import (
     Write,
     Written,
 )
-from salus.record.store.write import write
+from salus.record.store.writing import write
 
 __all__ = [
     "Change",

@@ -14,6 +14,7 @@ ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 INSTANT_LENGTH = len("2026-01-01T00:00:00.000000Z")
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 OWNED = ("versionId", "lastUpdated", "source")
 
 
@@ -38,7 +39,7 @@ def head(resource_type: str, resource_id: str, version: int, updated: str) -> by
 def tail(resource: dict[str, Any], source: str) -> bytes:
     """Return everything after `meta.lastUpdated`: the rest of meta, then the other elements.
 
-    Top-level elements that are None are left out. Raises `TypeError` (orjson's) for what JSON cannot hold.
+    Top-level elements that are None are left out. Raises `TypeError` for what JSON or PostgreSQL cannot hold.
     """
     meta = resource.get("meta")
     kept = {k: v for k, v in meta.items() if k not in OWNED} if isinstance(meta, dict) else {}
@@ -46,7 +47,10 @@ def tail(resource: dict[str, Any], source: str) -> bytes:
         kept = {"source": source, **kept}
     rest = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
     front = b"," + orjson.dumps(kept)[1:] if kept else b"}"
-    return front + (b"," + orjson.dumps(rest)[1:] if rest else b"}")
+    whole = front + (b"," + orjson.dumps(rest)[1:] if rest else b"}")
+    if b"\\u0000" in whole and NUL.search(whole):
+        raise TypeError("NUL")  # FHIR allows no control characters, PostgreSQL keeps none
+    return whole
 
 
 def tail_of(body: bytes, resource_type: str, resource_id: str, version: int) -> bytes:

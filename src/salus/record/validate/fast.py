@@ -42,26 +42,16 @@ def _primitive(field: Field) -> Check:
 
 
 class _Compiler:
-    """Compiles shapes on first use, so that shapes may contain themselves."""
+    """Compiles shapes on first use. A shape may contain itself: its check is known before it is filled."""
 
     def __init__(self) -> None:
         self.made: dict[str, Check] = {}
         self.resources = kinds()
 
     def shape(self, name: str) -> Check:
-        """Return the check of a shape; it is compiled when it is first called."""
-        if name in self.made:
-            return self.made[name]
-        inner: Check | None = None
-
-        def later(value: Any, depth: int) -> bool:
-            nonlocal inner
-            if inner is None:
-                inner = self.compile(shapes()[name])
-            return inner(value, depth)
-
-        self.made[name] = later
-        return later
+        """Return the check of a shape."""
+        made = self.made.get(name)
+        return made if made is not None else self._compile(shapes()[name])
 
     def resource(self, value: Any, depth: int) -> bool:
         """Check a resource inside a resource."""
@@ -70,35 +60,28 @@ class _Compiler:
         name = value.get("resourceType")
         return name.__class__ is str and name in self.resources and self.shape(name)(value, depth)
 
-    def field(self, field: Field) -> Check:
+    def contained(self, value: Any, depth: int) -> bool:
+        """Check a contained resource, which contains none itself."""
+        return self.resource(value, depth) and "contained" not in value
+
+    def _field(self, field: Field) -> Check:
         """Return the check of one property's value."""
         if field.type in TESTS:
             one = _primitive(field)
         elif field.type == ANY_RESOURCE:
-            one = self.resource
+            one = self.contained if field.name == "contained" else self.resource
         else:
             one = self.shape(field.type)
             if field.codes is not None:
                 one = _bound(one, field.codes)
         return _list_of(one) if field.many else one
 
-    def compile(self, shape: Shape) -> Check:
-        """Return the check of a shape."""
-        checks = {name: self.field(field) for name, field in shape.fields.items()}
-        for name, field in shape.fields.items():
-            if field.type in TESTS and not field.many and not field.choice and name != "id":
-                checks[f"_{name}"] = self.shape("Element")
-        if shape.resource:
-            checks["resourceType"] = lambda value, depth: value == shape.name
-            checks.pop("contained", None)
-            contained = shape.fields.get("contained")
-            if contained is not None:
-                checks["contained"] = _list_of(self.contained)
+    def _compile(self, shape: Shape) -> Check:
+        checks: dict[str, Check] = {}
         lookup = checks.get
-        required = [frozenset(names) for names in shape.required]
-        single = [next(iter(names)) for names in required if len(names) == 1]
-        several = [names for names in required if len(names) > 1]
+        several = [frozenset(names) for names in shape.required if len(names) > 1]
         choices = [frozenset(names) for names in shape.choices]
+        required = frozenset(names[0] for names in shape.required if len(names) == 1)
 
         def check(value: Any, depth: int) -> bool:
             if value.__class__ is not dict or not value or depth > DEPTH:
@@ -108,9 +91,11 @@ class _Compiler:
                 test = lookup(name)
                 if test is None or not test(inner, depth):
                     return False
-            for name in single:
-                if name not in value:
-                    return False
+            return value.keys() >= required
+
+        def check_choices(value: Any, depth: int) -> bool:
+            if not check(value, depth):
+                return False
             for names in several:
                 if names.isdisjoint(value):
                     return False
@@ -119,11 +104,14 @@ class _Compiler:
                     return False
             return True
 
-        return check
-
-    def contained(self, value: Any, depth: int) -> bool:
-        """Check a contained resource, which contains none itself."""
-        return self.resource(value, depth) and "contained" not in value
+        made = self.made[shape.name] = check_choices if choices or several else check
+        if shape.resource:
+            checks["resourceType"] = lambda value, depth: bool(value == shape.name)
+        for name, field in shape.fields.items():
+            checks[name] = self._field(field)
+            if field.type in TESTS and not field.many and not field.choice and name != "id":
+                checks[f"_{name}"] = self.shape("Element")
+        return made
 
 
 def _bound(one: Check, codes: frozenset[str]) -> Check:

@@ -15,7 +15,6 @@ from salus.record.store.extract.values import (
     TOKEN_MOST,
     URI_MOST,
     Calendar,
-    clean,
     is_long,
     normal,
     reference,
@@ -33,7 +32,7 @@ def _token(path: int, kind: str) -> Leaf | None:
     def coding(value: Any, rid: int, out: IndexRows) -> None:
         code = value.get("code")
         if code:
-            out.token.append((path, clean(code, TOKEN_MOST), rid, system_hash(value.get("system"))))
+            out.token.append((path, code[:TOKEN_MOST], rid, system_hash(value.get("system"))))
 
     def concept(value: Any, rid: int, out: IndexRows) -> None:
         for one in value.get("coding", ()):
@@ -42,11 +41,11 @@ def _token(path: int, kind: str) -> Leaf | None:
     def valued(value: Any, rid: int, out: IndexRows) -> None:
         code = value.get("value")
         if code:
-            out.token.append((path, clean(code, TOKEN_MOST), rid, system_hash(value.get("system"))))
+            out.token.append((path, code[:TOKEN_MOST], rid, system_hash(value.get("system"))))
 
     def text(value: Any, rid: int, out: IndexRows) -> None:
         if value:
-            out.token.append((path, clean(value, TOKEN_MOST), rid, 0))
+            out.token.append((path, value[:TOKEN_MOST], rid, 0))
 
     def boolean(value: Any, rid: int, out: IndexRows) -> None:
         if value is not None:
@@ -66,7 +65,7 @@ def _string(path: int, kind: str) -> Leaf | None:
     def text(value: Any, rid: int, out: IndexRows) -> None:
         if value:
             plain = normal(value)
-            out.string.append((path, plain, rid, "" if plain == value else clean(value, TEXT_MOST)))
+            out.string.append((path, plain, rid, "" if plain == value else value[:TEXT_MOST]))
 
     def name(value: Any, rid: int, out: IndexRows) -> None:
         text(value.get("text"), rid, out)
@@ -134,7 +133,7 @@ def _quantity(path: int, kind: str) -> Leaf | None:
     def add(low: float, high: float, unit: dict[str, Any], rid: int, out: IndexRows) -> None:
         code = unit.get("code")
         text, system = (code, unit.get("system")) if code else (unit.get("unit") or "", None)
-        out.quantity.append((path, low, high, rid, clean(text, TOKEN_MOST), system_hash(system)))
+        out.quantity.append((path, low, high, rid, text[:TOKEN_MOST], system_hash(system)))
 
     def quantity(value: Any, rid: int, out: IndexRows) -> None:
         amount = value.get("value")
@@ -178,7 +177,7 @@ def _number(path: int, kind: str) -> Leaf | None:
 def _uri(path: int, kind: str) -> Leaf | None:
     def uri(value: Any, rid: int, out: IndexRows) -> None:
         if value:
-            out.uri.append((path, clean(value, URI_MOST), rid))
+            out.uri.append((path, value[:URI_MOST], rid))
 
     return uri if kind in {"uri", "url", "canonical", "oid", "uuid"} else None
 

@@ -24,11 +24,6 @@ DATE = re.compile(
 )
 
 
-def clean(text: str, most: int) -> str:
-    """Return at most that many characters, without NUL, which PostgreSQL cannot hold."""
-    return text.replace("\x00", "")[:most] if "\x00" in text else text[:most]
-
-
 @lru_cache(65_536)
 def normal(text: str) -> str:
     """Return a text as strings are compared: without case, accents, width and repeated spaces; hanzi stay.
@@ -36,9 +31,9 @@ def normal(text: str) -> str:
     Source: https://hl7.org/fhir/R4/search.html#string.
     """
     if text.isascii():
-        return clean(" ".join(text.lower().split()), TEXT_MOST)
+        return " ".join(text.lower().split())[:TEXT_MOST]
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return clean(" ".join(unicodedata.normalize("NFC", bare.casefold()).split()), TEXT_MOST)
+    return " ".join(unicodedata.normalize("NFC", bare.casefold()).split())[:TEXT_MOST]
 
 
 @lru_cache(16_384)
@@ -57,10 +52,10 @@ def reference(text: str) -> tuple[int, str] | None:
     name, _, rest = text.partition("/")
     kind = KINDS.get(name)
     if kind is not None and rest:
-        return kind, clean(rest.partition("/")[0], URI_MOST)
+        return kind, rest.partition("/")[0][:URI_MOST]
     if text.startswith("#") or not text:
         return None
-    return 0, clean(text.partition("|")[0], URI_MOST)
+    return 0, text.partition("|")[0][:URI_MOST]
 
 
 def number_span(text: str) -> tuple[float, float]:
@@ -123,5 +118,5 @@ class Calendar:
 
 
 def is_long(low: int, high: int) -> int:
-    """Return 1 for a span of more than a day: the index keeps short ones apart, to look them up by one end."""
+    """Return 1 for a span of more than a day: short ones are kept apart, to be looked up by one end."""
     return 1 if high - low > DAY else 0

@@ -170,7 +170,7 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
     try:
         tail = stamp.tail(resource, source)
     except TypeError:
-        raise InvalidWrite("not-json", "The resource holds a value that JSON cannot carry") from None
+        raise InvalidWrite("not-json", "The resource holds a value that cannot be stored") from None
     if exists:
         old = stamp.tail_of(row.body, row.type, row.id, row.version)
         if old == tail or stamp.content(row.body) == _comparable(resource):
