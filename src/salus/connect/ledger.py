@@ -97,6 +97,17 @@ def known_controls(cursor: CursorWrapper, source_id: int, controls: Sequence[str
     return found
 
 
+def undone_tombstones(cursor: CursorWrapper, rids: Sequence[int]) -> list[int]:
+    """Return those resources that are deleted because the message that made them was undone."""
+    marks = ", ".join(["%s"] * len(rids))
+    cursor.execute(
+        "select r.rid from record_resource r join connect_message m on m.id = r.message_id "  # noqa: S608 - our own marks
+        f"where r.deleted and m.undone and r.rid in ({marks})",
+        list(rids),
+    )
+    return [row[0] for row in cursor.fetchall()]
+
+
 def allocate(cursor: CursorWrapper, count: int) -> list[int]:
     """Return `count` fresh message ids in rising order."""
     if cursor.db.vendor == "postgresql":

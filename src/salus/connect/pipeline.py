@@ -6,7 +6,7 @@ else, ledger, audit intent, commit. Patients go first so that what belongs to th
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -51,9 +51,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A batch's receipts and how long its transaction held the database, in seconds."""
+    """A batch's receipts, its messages' digests, and how long its transaction held the database, in seconds."""
 
     receipts: list[Receipt]
+    digests: list[bytes]
     held: float
 
 
@@ -62,10 +63,21 @@ def digest_of(raw: bytes) -> bytes:
     return blake2b(raw, digest_size=16).digest()
 
 
-def receive_batch(source: SourceSystem, items: Sequence[Incoming], *, using: str = DEFAULT_DB_ALIAS) -> Outcome:
-    """Take a batch of a source's messages; see `services.receive`."""
+def receive_batch(
+    source: SourceSystem,
+    items: Sequence[Incoming],
+    *,
+    rehearsal: bool = False,
+    also: Callable[[CursorWrapper], None] | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Outcome:
+    """Take a batch of a source's messages; see `services.receive`.
+
+    In a rehearsal the caller rolls back: no audit row is written. `also` runs inside the transaction
+    after the messages (a pull moves its watermark there).
+    """
     if not items:
-        return Outcome([], 0.0)
+        return Outcome([], [], 0.0)
     now = datetime.now(UTC)
     arrivals = [Arrival(item, item.digest or digest_of(item.raw), item.received or now) for item in items]
     profile = profile_of(source)
@@ -75,17 +87,19 @@ def receive_batch(source: SourceSystem, items: Sequence[Incoming], *, using: str
     for arrival in arrivals:
         before = known.get(arrival.digest)
         if before is None or before.status == "dead":
-            _understand(arrival, profile, source)
+            understand(arrival, profile, source)
     started = time.perf_counter()
     with transaction.atomic(using=using), connection.cursor() as cursor:
-        intent = _take(cursor, source, profile, arrivals, now)
+        intent = _take(cursor, source, profile, arrivals, now, rehearsal)
+        if also is not None:
+            also(cursor)
     held = time.perf_counter() - started
-    if intent is not None:
+    if intent is not None and not rehearsal:
         audit.settle(intent)
-    return Outcome([_receipt(arrival) for arrival in arrivals], held)
+    return Outcome([_receipt(arrival) for arrival in arrivals], [arrival.digest for arrival in arrivals], held)
 
 
-def _understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -> None:
+def understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -> None:
     """Translate and prepare one message; what fails is kept as its fault."""
     given = arrival.item.translation
     try:
@@ -109,7 +123,12 @@ def _unexpected(fault: Exception) -> Untranslatable:
 
 
 def _take(
-    cursor: CursorWrapper, source: SourceSystem, profile: SourceProfile, arrivals: Sequence[Arrival], now: datetime
+    cursor: CursorWrapper,
+    source: SourceSystem,
+    profile: SourceProfile,
+    arrivals: Sequence[Arrival],
+    now: datetime,
+    rehearsal: bool,
 ) -> audit.Intent | None:
     """Write a batch in the caller's transaction and return its audit intent."""
     ledger.hold_source(cursor, source.pk)
@@ -125,20 +144,20 @@ def _take(
         else:
             first[arrival.digest] = arrival
             if arrival.prepared is None and arrival.translation is None and arrival.fault is None:
-                _understand(arrival, profile, source)  # its first copy was undone in between
+                understand(arrival, profile, source)  # its first copy was undone in between
     fresh = list(first.values())
-    _resolve(cursor, source, fresh)
+    resolve(cursor, source, fresh)
     write_fresh(cursor, source, [arrival for arrival in fresh if arrival.fault is None], now)
     _note_controls(cursor, source, fresh)
     revived = _revive(cursor, source, arrivals, now)
     lines = [_line(arrival, source) for arrival in arrivals]
     ledger.insert(cursor, lines)
     ledger.count(cursor, source.pk, lines, now)
-    entries = audit_entries(source, [*fresh, *revived])
+    entries = [] if rehearsal else audit_entries(source, [*fresh, *revived])
     return audit.intend(cursor, entries) if entries else None
 
 
-def _resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival]) -> None:
+def resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival]) -> None:
     """Prepare messages with conditional entries, then point conditional references at what they mean."""
     for arrival in fresh:
         if arrival.prepared is None and arrival.fault is None and arrival.translation is not None:
@@ -232,7 +251,7 @@ def _write_together(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence
                 others.append(stamped)
                 other_owner.append(arrival)
     if patients:
-        written = store.write(cursor, patients, now=now)
+        written = _store(cursor, patients, now)
         persons = linking.link(cursor, written)
         for arrival, one in zip(patient_owner, written, strict=True):
             person = persons.get(one.rid)
@@ -241,8 +260,25 @@ def _write_together(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence
         for kept, retired in _prepared(arrival).merges:
             linking.merge(cursor, source, kept, retired, message_id=arrival.id)
     if others:
-        for arrival, one in zip(other_owner, store.write(cursor, others, now=now), strict=True):
+        for arrival, one in zip(other_owner, _store(cursor, others, now), strict=True):
             arrival.written.append(one)
+
+
+def _store(cursor: CursorWrapper, writes: Sequence[store.Write], now: datetime) -> list[store.Written]:
+    """Write; what an undone load took away may be ensured anew."""
+    written = store.write(cursor, writes, now=now)
+    gone = {
+        one.rid: at
+        for at, (write, one) in enumerate(zip(writes, written, strict=True))
+        if write.method == "ensure" and one.outcome == "unchanged" and not one.body
+    }
+    if gone:
+        undone = ledger.undone_tombstones(cursor, sorted(gone))
+        again = [gone[rid] for rid in undone]
+        puts = [replace(writes[at], method="put") for at in again]
+        for at, one in zip(again, store.write(cursor, puts, now=now), strict=True):
+            written[at] = one
+    return written
 
 
 def _note_controls(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival]) -> None:
@@ -277,7 +313,7 @@ def _revive(
         tried[before.id] = again
     if not tried:
         return []
-    _resolve(cursor, source, list(tried.values()))
+    resolve(cursor, source, list(tried.values()))
     write_fresh(cursor, source, [one for one in tried.values() if one.fault is None], now)
     alive = [one for one in tried.values() if one.fault is None]
     for one in alive:
@@ -332,6 +368,12 @@ def _plain(text: str, longest: int) -> str:
     return _UNPRINTABLE.sub("", text)[:longest]
 
 
+def reason_of(fault: SalusError) -> tuple[str, str, str]:
+    """Return a fault's code, its words with what to do, and its place, each within its column."""
+    words = f"{fault.message} — {fault.fix}" if fault.fix else fault.message
+    return fault.code[:64], _plain(words, 1000), _plain(fault.where, 300)
+
+
 def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
     item, prepared, fault = arrival.item, arrival.prepared, arrival.fault
     repeated = arrival.status == "repeated"
@@ -360,9 +402,7 @@ def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
         repeat_of=original,
     )
     if arrival.status == "dead" and fault is not None:
-        line.reason_code = fault.code[:64]
-        line.reason = _plain(f"{fault.message}{' — ' + fault.fix if fault.fix else ''}", 1000)
-        line.where = _plain(fault.where, 300)
+        line.reason_code, line.reason, line.where = reason_of(fault)
     elif arrival.status == "stored" and prepared is not None:
         line.warnings = [_plain(warning, 500) for warning in prepared.warnings]
         line.resources, line.written = _summary(arrival)

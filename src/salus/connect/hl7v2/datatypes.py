@@ -18,7 +18,8 @@ Conversion = Callable[[Context, str, str, str], Any]
 
 IDEOGRAPH = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*\Z", re.ASCII)
-UCUM = "http://unitsofmeasure.org"
+EN_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+REPRESENTATIONS = {"A": "ABC", "I": "IDE", "P": "SYL"}  # HL7 table 0465
 
 
 def part(parts: list[str], index: int) -> str:
@@ -145,18 +146,25 @@ def name(ctx: Context, raw: str, arg: str = "", table: str = "0200") -> dict[str
         human["family"] = family
     if given:
         human["given"] = given
-    if len(parts) > 4:
-        prefix, suffix = ctx.clean(part(parts, 5)), [ctx.clean(part(parts, i)) for i in (4, 6 + 7)]
+    if len(parts) > 3:
+        prefix = ctx.clean(part(parts, 4))
+        suffix = [piece for piece in (ctx.clean(part(parts, index)) for index in (3, 5, 13)) if piece]
         if prefix:
             human["prefix"] = [prefix]
-        if any(suffix):
-            human["suffix"] = [piece for piece in suffix if piece]
+        if suffix:
+            human["suffix"] = suffix
+        written = REPRESENTATIONS.get(ctx.clean(part(parts, 7)))
+        if written:
+            human["extension"] = [{"url": EN_REPRESENTATION, "valueCode": written}]
     return human
 
 
 def address(ctx: Context, raw: str, arg: str = "", table: str = "0190") -> dict[str, Any] | None:
     """XAD: Address."""
-    parts = [ctx.clean(piece) for piece in [raw.split(ctx.comp, 1)[0].split(ctx.sub, 1)[0], *raw.split(ctx.comp)[1:]]]
+    parts = [ctx.clean(piece) for piece in raw.split(ctx.comp)]
+    if ctx.sub in parts[0] or "&" in parts[0]:  # SAD: the street address, or its name and number apart
+        street = [ctx.clean(piece) for piece in raw.split(ctx.comp, 1)[0].split(ctx.sub)]
+        parts[0] = street[0] or " ".join(piece for piece in (part(street, 2), part(street, 1)) if piece)
     found: dict[str, Any] = {}
     kind = part(parts, 6)
     if kind:

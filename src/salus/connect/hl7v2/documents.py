@@ -63,7 +63,6 @@ def txa(walk: Walk, fields: list[str]) -> None:
     resource["content"] = []
     walk.document = resource
     walk.notes = resource
-    walk.authored = False
 
 
 def content(walk: Walk, fields: list[str]) -> None:

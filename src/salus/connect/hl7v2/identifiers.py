@@ -69,7 +69,7 @@ def cx(ctx: Context, raw: str, arg: str = "", table: str = "") -> dict[str, Any]
         coded = known.type_code if known and not arg else code
         concept = tables()["0203"].get(coded)
         if concept or arg:
-            coding = {"system": CODE_0203, "code": coded}
+            coding = {"system": CODE_0203, "code": concept.code if concept else coded}
             if concept:
                 coding["display"] = concept.display
             found["type"] = {"coding": [coding]}

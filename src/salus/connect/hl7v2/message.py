@@ -13,6 +13,8 @@ BOM = "\ufeff"
 FRAMING = "\x0b\x1c"
 LINE_ENDS = re.compile(r"\r\n|\r|\n")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+LITERAL_END = re.compile(r"\\[rn]\"?[ \t]*(?=\r|\Z)")
+DOUBLED = "MSH-2 doubles the escape character: read as one"
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 
 
@@ -145,6 +147,8 @@ class Message:
             text = _without_controls(text, delimiters, warnings)
         if "\n" in text:
             text = LINE_ENDS.sub("\r", text)
+        if DOUBLED in warnings:  # a program's string literal: its line ends are left over too
+            text = LITERAL_END.sub("", text)
         separator = delimiters.field
         segments: list[Segment] = []
         for number, line in enumerate(text.split("\r"), 1):
@@ -180,7 +184,7 @@ def declared_delimiters(text: str, warnings: list[str]) -> Delimiters:
         raise NotHl7("not-hl7", "MSH-2 does not hold encoding characters", where="MSH-2")
     if len(encoding) == 5 and encoding[2] == encoding[3]:
         encoding = encoding[:3] + encoding[4:]
-        warnings.append("MSH-2 doubles the escape character: read as one")
+        warnings.append(DOUBLED)
     if len(encoding) < 4:
         warnings.append("MSH-2 holds fewer than four encoding characters: the usual ones stand in")
         usual = [c for c in STANDARD.encoding if c not in encoding and c != separator]

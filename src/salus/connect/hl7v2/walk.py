@@ -18,14 +18,15 @@ class Walk:
     """The state of a walk: whose message this is, which visit, which order, and what a note is about."""
 
     __slots__ = (
-        "appointment", "authored", "ctx", "document", "encounter", "encounter_id", "encounter_ref", "event",
+        "appointment", "ctx", "document", "encounter", "encounter_id", "encounter_ref", "event",
         "family", "fallback_count", "immunization", "kind", "medication", "merges", "met", "notes", "order",
-        "patient", "patient_id", "patient_ref", "pending_specimen", "previous", "report", "request", "subject",
+        "patient", "patient_id", "patient_ref", "pending_specimen", "previous", "report", "request", "sent",
         "text_key", "trigger", "trigger_code", "visit_method",
     )  # fmt: skip
 
     def __init__(self, ctx: Context, kind: str, trigger_code: str, trigger: Trigger) -> None:
         self.ctx = ctx
+        self.sent = ctx.message.header.get(7)
         self.kind = kind
         self.trigger_code = trigger_code
         self.trigger = trigger
@@ -37,10 +38,8 @@ class Walk:
         self.patient: Resource | None = None
         self.patient_id = ""
         self.patient_ref = ""
-        self.subject: Resource = {}
         self.appointment: Resource | None = None
         self.document: Resource | None = None
-        self.authored = False
         self.start_visit()
 
     def start_visit(self) -> None:
@@ -68,7 +67,7 @@ class Walk:
         self.notes: Resource | None = None
 
     def fallback(self, what: str) -> str:
-        """Return a local id for something that the message does not number: control id and position.
+        """Return a local id for something that the message does not number: control id, time and position.
 
         The same message again gives the same id.
         """
@@ -77,7 +76,7 @@ class Walk:
         if not control:
             text = self.ctx.message.text.encode("utf-8", "replace")
             control = blake2b(text, digest_size=12).hexdigest()
-        return local_id("message", control, what, str(self.fallback_count))
+        return local_id("message", control, self.sent or "-", what, str(self.fallback_count))
 
     def link(self, resource: Resource, subject: str = "subject") -> Resource:
         """Say whose a resource is, and of which visit."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
@@ -246,19 +245,22 @@ def workbook_rows(stream: BinaryIO, tables: Sequence[Table], file_name: str) -> 
                 yield padded
 
 
-def file_rows(path: Path, mapping: Mapping, file_name: str | None = None) -> Iterator[Row]:
-    """Yield the rows of a file under a mapping; the file's name says which tables read it.
+def file_rows(stream: BinaryIO, file_name: str, mapping: Mapping) -> Iterator[Row]:
+    """Yield the rows of an open file under a mapping; the file's name says which tables read it.
 
     Raises Invalid if no table fits, or the file cannot be read as the table says.
     """
-    name = file_name or path.name
-    tables = mapping.tables_for(name)
+    tables = mapping.tables_for(file_name)
     if not tables:
         raise Invalid(
-            "no-table", "no table of the mapping reads a file of this name", where=name, fix="Give a [[table]] its glob."
+            "no-table",
+            "no table of the mapping reads a file of this name",
+            where=file_name,
+            fix="Give a [[table]] its glob.",
         )
-    with path.open("rb") as stream:
-        if name.lower().endswith((".xlsx", ".xlsm")):
-            yield from workbook_rows(stream, tables, name)
-        else:
-            yield from csv_rows(stream, tables[0], name)
+    start = stream.read(4)
+    stream.seek(0)
+    if start == b"PK\x03\x04":
+        yield from workbook_rows(stream, tables, file_name)
+    else:
+        yield from csv_rows(stream, tables[0], file_name)

@@ -14,9 +14,13 @@ from salus.connect.tabular.values import Cells, Template
 from salus.connect.translation import Entry, SourceProfile, Translation
 
 
-def row_bytes(table: str, cells: Mapping[str, str | None], file_name: str, row: int) -> bytes:
-    """Return a row as it is kept: JSON with its table, file, row number and cells as they were written."""
-    return orjson.dumps({"table": table, "file": file_name, "row": row, "cells": cells})
+def row_bytes(table: str, cells: Mapping[str, str | None], file_name: str, row: int, fault: str = "") -> bytes:
+    """Return a row as it is kept: JSON with its table, file, row number and cells as they were written.
+
+    `fault` is the code of what made the row unreadable; a person who corrects the cells takes it away.
+    """
+    kept = {"table": table, "file": file_name, "row": row, "cells": cells}
+    return orjson.dumps({**kept, "fault": fault} if fault else kept)
 
 
 def row_digest(table: Table, cells: Mapping[str, str | None], stated: datetime | None) -> bytes:

@@ -1,0 +1,131 @@
+"""Loads: the messages of a file taken in batches that keep transactions short; preview before, undo after."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from salus.connect.batching import Batcher
+from salus.connect.files import Item, items_of
+from salus.connect.models import Load, SourceSystem
+from salus.connect.pipeline import Outcome, receive_batch
+from salus.connect.profiles import profile_of
+from salus.connect.receipts import Incoming, Receipt
+from salus.kernel.errors import SalusError
+
+_BATCH_BYTES = 8 * 1024 * 1024
+
+Progress = Callable[[int], None]
+"""Told how many of a file's bytes have been taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a load would do: counts, and each message's receipt with its position, up to a limit."""
+
+    counts: Counter[str]
+    reasons: Counter[str]
+    rows: list[tuple[int | None, Receipt]] = field(default_factory=list)
+    complete: bool = True
+
+
+def batches(items: Iterable[Item], batcher: Batcher) -> Iterator[list[Item]]:
+    """Yield items in batches of the batcher's present size, smaller where the bytes are many."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += len(item.incoming.raw)
+        if len(batch) >= batcher.size or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def load_file(
+    source: SourceSystem,
+    path: Path,
+    *,
+    via: str = "file",
+    name: str | None = None,
+    started_by: Any = None,
+    progress: Progress | None = None,
+    batcher: Batcher | None = None,
+) -> Load:
+    """Load a file and return its load with the counts.
+
+    Each batch is one transaction. A load that was cut off is safe to run again: what was taken in is
+    a repeat. A file that cannot be read at all ends as a failed load with the reason.
+    """
+    shown = (name or path.name)[:300]
+    Load.objects.filter(source=source, name=shown, state=Load.State.RUNNING).update(
+        state=Load.State.FAILED, failure="interrupted", finished_at=datetime.now(UTC)
+    )
+    load = Load.objects.create(source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by)
+    pace = batcher or Batcher()
+    failure, state, done = "", Load.State.FAILED, 0
+    try:
+        items = items_of(path, profile_of(source), via=via, load_id=load.pk, name=name)
+        for batch in batches(items, pace):
+            outcome = receive_batch(source, [item.incoming for item in batch])
+            pace.learn(len(batch), outcome.held)
+            done = batch[-1].read
+            if progress is not None:
+                progress(done)
+        state = Load.State.DONE
+    except SalusError as fault:
+        failure = str(fault)[:500]
+    except BaseException as fault:
+        failure = f"stopped: {type(fault).__name__}"
+        raise
+    finally:
+        _finish(load, state, failure, done)
+    load.refresh_from_db()
+    return load
+
+
+def _finish(load: Load, state: str, failure: str, done: int) -> None:
+    Load.objects.filter(pk=load.pk).update(
+        state=state, failure=failure, done_bytes=done, finished_at=datetime.now(UTC)
+    )
+
+
+def rehearse(source: SourceSystem, items: Sequence[Incoming]) -> Outcome:
+    """Return the receipts that a batch would get, leaving nothing behind."""
+    with transaction.atomic():
+        outcome = receive_batch(source, items, rehearsal=True)
+        transaction.set_rollback(True)
+    return outcome
+
+
+def preview_file(source: SourceSystem, path: Path, *, name: str | None = None, limit: int = 2000) -> Preview:
+    """Return what loading a file would do, in transactions that are rolled back.
+
+    At most `limit` messages are tried. Raises Invalid if the file cannot be read at all.
+    """
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    rows: list[tuple[int | None, Receipt]] = []
+    seen: set[bytes] = set()
+    pace = Batcher(start=50)
+    for batch in batches(items_of(path, profile_of(source), name=name), pace):
+        if len(rows) >= limit:
+            return Preview(counts, reasons, rows, complete=False)
+        kept = batch[: limit - len(rows)]
+        outcome = rehearse(source, [item.incoming for item in kept])
+        pace.learn(len(kept), outcome.held)
+        for item, receipt, digest in zip(kept, outcome.receipts, outcome.digests, strict=True):
+            status = "repeated" if receipt.status == "stored" and digest in seen else receipt.status
+            seen.add(digest)
+            counts[status] += 1
+            if status == "dead":
+                reasons[receipt.code] += 1
+            rows.append((item.incoming.position, receipt))
+        if len(kept) < len(batch):
+            return Preview(counts, reasons, rows, complete=False)
+    return Preview(counts, reasons, rows)
