@@ -27,7 +27,7 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 
 @admin.register(models.Account)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin[models.Account]):
     """Accounts with the scope that the platform adds to Django's."""
 
     list_display = ("username", "display_name", "institution", "district", "locked", "is_active")

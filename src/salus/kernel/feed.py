@@ -23,12 +23,18 @@ class TransactionId(Func):
     output_field = BigIntegerField()
 
     def as_sql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **kwargs: Any
-    ) -> tuple[str, list[Any]]:
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        function: str | None = None,
+        template: str | None = None,
+        arg_joiner: str | None = None,
+        **extra_context: Any,
+    ) -> tuple[str, tuple[str | int, ...]]:
         """Write the default for the database at hand."""
         if connection.vendor == "postgresql":
-            return "((pg_current_xact_id())::text)::bigint", []
-        return "0", []
+            return "((pg_current_xact_id())::text)::bigint", ()
+        return "0", ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

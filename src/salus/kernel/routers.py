@@ -32,5 +32,5 @@ class AuditRouter:
     ) -> bool | None:
         """Let each table be made in its own database only."""
         if model_name is None:
-            return db == hints.get("alias", "default")
+            return bool(db == hints.get("alias", "default"))
         return (db == AUDIT_ALIAS) == _is_audit(app_label, model_name)

@@ -53,7 +53,7 @@ def new_owner() -> str:
     return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(6)}"
 
 
-def _gone(owner: str) -> bool:
+def owner_gone(owner: str) -> bool:
     """Say whether the owner was a process of this host that has ended."""
     host, _, rest = owner.partition(":")
     pid = rest.partition(":")[0]
@@ -157,7 +157,7 @@ class Appender:
         )
         now = time.time_ns() // 1000
         for chain, owner, lease_until, seq, digest in cursor.fetchall():
-            if owner and owner != self.owner and lease_until > now and not _gone(owner):
+            if owner and owner != self.owner and lease_until > now and not owner_gone(owner):
                 continue
             cursor.execute(
                 "select max(id) from kernel_auditrow where id >= %s and id < %s",

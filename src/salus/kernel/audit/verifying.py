@@ -128,7 +128,7 @@ def _page(chain: int, after: int, upto: int) -> list[tuple[Any, ...]]:
             f"select {names} from kernel_auditrow where id > %s and id <= %s order by id limit %s",  # noqa: S608
             [row_id(chain, after), row_id(chain, upto), _PAGE],
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _verify_chain(

@@ -66,6 +66,8 @@ class HandlerCursor(models.Model):
     next_attempt = models.DateTimeField(_("next attempt"), null=True, blank=True)
     last_error = models.CharField(_("last error"), max_length=400, blank=True)
     paused = models.BooleanField(_("paused"), default=False)
+    owner = models.CharField(_("owner"), max_length=80, blank=True)
+    running_since = models.DateTimeField(_("running since"), null=True, blank=True)
     updated = models.DateTimeField(_("updated"), default=timezone.now)
 
     class Meta:

@@ -59,18 +59,17 @@ def begin_break_glass(principal: Principal, person_id: UUID, reason: str, *, now
                 _("Your record was opened in an emergency by %(who)s."),
                 {"who": principal.name},
             )
-    audit.record(
-        [
-            audit.entry(
-                principal,
-                "break-glass",
-                person_id=person_id,
-                resource_type="BreakGlass",
-                resource_id=str(row.pk),
-                break_glass=True,
-            )
-        ]
-    )
+        entry = audit.entry(
+            principal,
+            "break-glass",
+            person_id=person_id,
+            resource_type="BreakGlass",
+            resource_id=str(row.pk),
+            break_glass=True,
+        )
+        with transaction.get_connection().cursor() as cursor:
+            intent = audit.intend(cursor, [entry])
+    audit.settle(intent)
     return row
 
 
