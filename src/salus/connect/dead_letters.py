@@ -74,7 +74,9 @@ def edit(message: Message, body: bytes, *, note: str = "", account_id: int | Non
     with transaction.atomic():
         fresh = Message.objects.select_for_update().get(pk=message.pk)
         if fresh.status != Status.DEAD or fresh.resolution:
-            raise Conflict("not-dead", "only an open dead letter can be edited", where=f"message {message.pk}")
+            raise Conflict(
+                "not-dead", "only an open dead letter can be edited", where=f"message {message.pk}"
+            )
         last = fresh.edits.aggregate(last=Max("number"))["last"] or 0
         return MessageEdit.objects.create(
             message=fresh, number=last + 1, body=body, note=note[:500], made_by_id=account_id
@@ -93,7 +95,9 @@ def discard(message: Message, *, note: str, account_id: int | None = None, actor
             resolution_note=note[:500],
         )
         if not changed:
-            raise Conflict("not-dead", "only an open dead letter can be discarded", where=f"message {message.pk}")
+            raise Conflict(
+                "not-dead", "only an open dead letter can be discarded", where=f"message {message.pk}"
+            )
         intent = audit.intend(
             cursor,
             [
@@ -124,7 +128,9 @@ def replay(
     for start in range(0, len(ids), _BATCH):
         part = ids[start : start + _BATCH]
         by_source: dict[int, list[Message]] = {}
-        messages = Message.objects.filter(pk__in=part, status=Status.DEAD, resolution="").select_related("raw")
+        messages = Message.objects.filter(pk__in=part, status=Status.DEAD, resolution="").select_related(
+            "raw"
+        )
         for message in messages.prefetch_related("edits").order_by("id"):
             by_source.setdefault(message.source_id, []).append(message)
         for source in SourceSystem.objects.filter(pk__in=by_source):
@@ -141,15 +147,17 @@ def _replay_batch(source: SourceSystem, messages: Sequence[Message], result: Rep
     for message in messages:
         edits = list(message.edits.all())
         raw = bytes(edits[0].body if edits else message.raw.body)
-        arrival = Arrival(Incoming(raw, via=message.via), bytes(message.digest), message.received_at, id=message.pk)
+        arrival = Arrival(
+            Incoming(raw, via=message.via), bytes(message.digest), message.received_at, id=message.pk
+        )
         pipeline.understand(arrival, profile, source)
         arrivals.append(arrival)
     with transaction.atomic(), connection.cursor() as cursor:
         ledger.hold_source(cursor, source.pk)
         still = set(
-            Message.objects.filter(pk__in=[a.id for a in arrivals], status=Status.DEAD, resolution="").values_list(
-                "id", flat=True
-            )
+            Message.objects.filter(
+                pk__in=[a.id for a in arrivals], status=Status.DEAD, resolution=""
+            ).values_list("id", flat=True)
         )
         arrivals = [arrival for arrival in arrivals if arrival.id in still]
         pipeline.resolve(cursor, source, arrivals)

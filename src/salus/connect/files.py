@@ -22,7 +22,14 @@ from salus.kernel.errors import Invalid, NotFound
 LARGEST_WHOLE = 256 * 1024 * 1024
 LARGEST_LINE = 64 * 1024 * 1024
 _BLOCK = 4 * 1024 * 1024
-_FIRST_TYPES = ("Organization", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Patient")
+_FIRST_TYPES = (
+    "Organization",
+    "Location",
+    "HealthcareService",
+    "Practitioner",
+    "PractitionerRole",
+    "Patient",
+)
 _ENVELOPE_STARTS = (b"MSH", b"FHS", b"BHS")
 _CODER_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
@@ -45,11 +52,17 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             inner = (inside for inside in path.rglob("*") if inside.is_file())
-            found.extend(i for i in inner if not any(part.startswith(".") for part in i.relative_to(path).parts))
+            found.extend(
+                i for i in inner if not any(part.startswith(".") for part in i.relative_to(path).parts)
+            )
         elif path.is_file():
             found.append(path)
         else:
-            matches = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))) if _is_glob(path) else []
+            matches = (
+                sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+                if _is_glob(path)
+                else []
+            )
             if not matches:
                 raise NotFound("no-file", "there is no such file or folder", where=str(path))
             found.extend(match for match in matches if match.is_file())
@@ -77,7 +90,9 @@ def shape_of(path: Path, name: str, profile: SourceProfile) -> str:
     if start.startswith(b"\x1f\x8b"):
         return "gzip"
     bare = start.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x0b\x1c")
-    if bare.startswith(_ENVELOPE_STARTS) or start.startswith((b"\xff\xfeM\x00S\x00H\x00", b"\xfe\xff\x00M\x00S\x00H")):
+    if bare.startswith(_ENVELOPE_STARTS) or start.startswith(
+        (b"\xff\xfeM\x00S\x00H\x00", b"\xfe\xff\x00M\x00S\x00H")
+    ):
         return "hl7v2"
     if bare.startswith((b"{", b"[")):
         return _json_shape(bare, name, path.stat().st_size > len(start))
@@ -95,7 +110,9 @@ def _json_shape(start: bytes, name: str, more: bool) -> str:
     if not end:
         return "whole"
     complete = first.rstrip().endswith(b"}") and len(first) > 2
-    return "ndjson" if complete and (rest.lstrip().startswith(b"{") or (more and not rest.strip())) else "whole"
+    return (
+        "ndjson" if complete and (rest.lstrip().startswith(b"{") or (more and not rest.strip())) else "whole"
+    )
 
 
 def _is_workbook(path: Path) -> bool:
@@ -107,7 +124,12 @@ def _is_workbook(path: Path) -> bool:
 
 
 def items_of(
-    path: Path, profile: SourceProfile, *, via: str = "file", load_id: int | None = None, name: str | None = None
+    path: Path,
+    profile: SourceProfile,
+    *,
+    via: str = "file",
+    load_id: int | None = None,
+    name: str | None = None,
 ) -> Iterator[Item]:
     """Yield the messages of a file in order.
 
@@ -156,7 +178,10 @@ def _hl7(path: Path, via: str, load_id: int | None) -> Iterator[Item]:
         for block in _at_messages(stream):
             for raw in split_messages(block):
                 number += 1
-                yield Item(Incoming(raw, via=via, position=number, load_id=load_id), min(read + len(raw), read + len(block)))
+                yield Item(
+                    Incoming(raw, via=via, position=number, load_id=load_id),
+                    min(read + len(raw), read + len(block)),
+                )
             read += len(block)
 
 
@@ -181,15 +206,19 @@ def _at_messages(stream: io.BufferedReader) -> Iterator[bytes]:
 def _table(path: Path, profile: SourceProfile, via: str, load_id: int | None, name: str) -> Iterator[Item]:
     if not profile.mapping:
         raise Invalid(
-            "no-mapping", "a table needs a mapping", where=name, fix="Give --mapping, or a mapping to the source."
+            "no-mapping",
+            "a table needs a mapping",
+            where=name,
+            fix="Give --mapping, or a mapping to the source.",
         )
     mapping = mapping_of(profile)
     with path.open("rb") as stream:
         for row in file_rows(stream, name, mapping):
-            yield Item(_row_incoming(row, name, via, load_id), stream.tell() if not stream.closed else 0)
+            yield Item(row_incoming(row, name, via, load_id), stream.tell() if not stream.closed else 0)
 
 
-def _row_incoming(row: Row, name: str, via: str, load_id: int | None) -> Incoming:
+def row_incoming(row: Row, name: str, via: str, load_id: int | None) -> Incoming:
+    """Return a table's row as a message: translated already, or with what is wrong with it."""
     stated = None
     understood: Translation | Untranslatable
     try:
@@ -212,7 +241,9 @@ def _row_incoming(row: Row, name: str, via: str, load_id: int | None) -> Incomin
     )
 
 
-def _gunzipped(path: Path, profile: SourceProfile, via: str, load_id: int | None, name: str) -> Iterator[Item]:
+def _gunzipped(
+    path: Path, profile: SourceProfile, via: str, load_id: int | None, name: str
+) -> Iterator[Item]:
     with gzip.open(path, "rb") as packed, _unpacked(packed, name) as inner:
         yield from items_of(inner, profile, via=via, load_id=load_id, name=name.removesuffix(".gz"))
 
@@ -228,7 +259,9 @@ def _archive(path: Path, profile: SourceProfile, via: str, load_id: int | None) 
             if not name or name.startswith(".") or "__MACOSX" in info.filename:
                 continue
             if info.flag_bits & 1:
-                raise Invalid("archive-locked", "the archive asks for a password", where=name, fix="Unpack it first.")
+                raise Invalid(
+                    "archive-locked", "the archive asks for a password", where=name, fix="Unpack it first."
+                )
             with archive.open(info) as packed, _unpacked(packed, name) as inner:
                 if shape_of(inner, name, profile) in {"archive", "gzip"}:
                     raise Invalid("nested-archive", "an archive inside an archive is not taken", where=name)
@@ -249,7 +282,9 @@ def _unpacked(packed: object, name: str) -> Iterator[Path]:
                 target.write(block)
         yield Path(place)
     except (BadZipFile, EOFError, gzip.BadGzipFile) as fault:
-        raise Invalid("archive-damaged", "the archive is damaged", where=name, fix="Send it again.") from fault
+        raise Invalid(
+            "archive-damaged", "the archive is damaged", where=name, fix="Send it again."
+        ) from fault
     finally:
         Path(place).unlink(missing_ok=True)
 

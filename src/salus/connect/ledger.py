@@ -112,7 +112,8 @@ def allocate(cursor: CursorWrapper, count: int) -> list[int]:
     """Return `count` fresh message ids in rising order."""
     if cursor.db.vendor == "postgresql":
         cursor.execute(
-            "select nextval(pg_get_serial_sequence('connect_message', 'id')) from generate_series(1, %s)", [count]
+            "select nextval(pg_get_serial_sequence('connect_message', 'id')) from generate_series(1, %s)",
+            [count],
         )
         return sorted(row[0] for row in cursor.fetchall())
     # One writer at a time: the numbers given out before are in the table or in its sequence.
@@ -196,7 +197,9 @@ def count(cursor: CursorWrapper, source_id: int, lines: Iterable[Line], now: dat
             tally[line.status] += 1
             tally["resources"] += line.resources
     for date, tally in days.items():
-        add_flow(cursor, source_id, date, tally["stored"], tally["repeated"], tally["dead"], tally["resources"])
+        add_flow(
+            cursor, source_id, date, tally["stored"], tally["repeated"], tally["dead"], tally["resources"]
+        )
     for load_id, tally in loads.items():
         cursor.execute(
             "update connect_load set received = received + %s, stored = stored + %s, repeated = repeated + %s, "
@@ -206,7 +209,9 @@ def count(cursor: CursorWrapper, source_id: int, lines: Iterable[Line], now: dat
                 *(tally["stored"], tally["repeated"], tally["dead"], tally["resources"], load_id),
             ],
         )
-    cursor.execute("update connect_sourcesystem set last_heard = %s where id = %s", [_moment(cursor, now), source_id])
+    cursor.execute(
+        "update connect_sourcesystem set last_heard = %s where id = %s", [_moment(cursor, now), source_id]
+    )
 
 
 def add_flow(

@@ -66,7 +66,9 @@ def load_file(
     Load.objects.filter(source=source, name=shown, state=Load.State.RUNNING).update(
         state=Load.State.FAILED, failure="interrupted", finished_at=datetime.now(UTC)
     )
-    load = Load.objects.create(source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by)
+    load = Load.objects.create(
+        source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by
+    )
     pace = batcher or Batcher()
     failure, state, done = "", Load.State.FAILED, 0
     try:

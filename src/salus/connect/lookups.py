@@ -46,7 +46,11 @@ def identifiers_of(resource: dict[str, Any]) -> Iterable[Search]:
 @cache
 def _identifier_paths() -> dict[str, int]:
     """Return the number of each type's identifier in the search index."""
-    return {row["type"]: int(row["path"]) for row in rows("index_paths") if row["expression"] == f"{row['type']}.identifier"}
+    return {
+        row["type"]: int(row["path"])
+        for row in rows("index_paths")
+        if row["expression"] == f"{row['type']}.identifier"
+    }
 
 
 def _holders(

@@ -68,14 +68,18 @@ class MappingRevision(models.Model):
     number = models.PositiveIntegerField()
     text = models.TextField()
     note = models.CharField(max_length=300, blank=True)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         """One row a source and number."""
 
         ordering = ("source", "-number")
-        constraints = (models.UniqueConstraint(fields=("source", "number"), name="connect_one_mapping_number"),)
+        constraints = (
+            models.UniqueConstraint(fields=("source", "number"), name="connect_one_mapping_number"),
+        )
 
 
 class SourceCredential(models.Model):
@@ -94,7 +98,11 @@ class SourceCredential(models.Model):
     prefix = models.CharField(max_length=12, blank=True, db_index=True)
     secret_hash = models.CharField(max_length=128, blank=True, editable=False)
     fingerprint = models.CharField(
-        _("certificate fingerprint"), max_length=64, blank=True, db_index=True, help_text=_("SHA-256, hexadecimal")
+        _("certificate fingerprint"),
+        max_length=64,
+        blank=True,
+        db_index=True,
+        help_text=_("SHA-256, hexadecimal"),
     )
     client_id = models.CharField(_("OAuth client"), max_length=200, blank=True, db_index=True)
     scopes = models.CharField(_("scopes"), max_length=500, blank=True)
@@ -103,7 +111,9 @@ class SourceCredential(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, editable=False)
     replaces = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replaced_by")
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
 
     class Meta:
         """Newest first."""
@@ -129,7 +139,9 @@ class Load(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.RUNNING)
     started_at = models.DateTimeField(_("started"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
-    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     size = models.BigIntegerField(_("bytes"), default=0)
     done_bytes = models.BigIntegerField(default=0)
     received = models.PositiveIntegerField(_("received"), default=0)
@@ -188,7 +200,9 @@ class Message(models.Model):
     digest = models.BinaryField(max_length=16)
     kind = models.CharField(_("kind"), max_length=64)
     via = models.CharField(_("came by"), max_length=16, choices=Via.choices)
-    position = models.BigIntegerField(_("position"), null=True, help_text=_("Line or row in its file, from 1"))
+    position = models.BigIntegerField(
+        _("position"), null=True, help_text=_("Line or row in its file, from 1")
+    )
     size = models.BigIntegerField(_("bytes"))
     received_at = models.DateTimeField(_("received"))
     occurred = models.DateTimeField(_("occurred"), null=True)
@@ -197,13 +211,17 @@ class Message(models.Model):
     reason = models.CharField(_("explanation"), max_length=1000, blank=True)
     reason_where = models.CharField(_("where"), max_length=300, blank=True)
     warnings = models.TextField(blank=True)
-    repeat_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="repeats", db_index=False)
+    repeat_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, related_name="repeats", db_index=False
+    )
     resources = models.PositiveIntegerField(default=0)
     written = models.TextField(blank=True)
     undone = models.BooleanField(default=False)
     resolution = models.CharField(max_length=16, choices=Resolution.choices, blank=True)
     resolved_at = models.DateTimeField(null=True)
-    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     resolution_note = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=1)
 
@@ -222,10 +240,14 @@ class Message(models.Model):
         )
         indexes = (
             models.Index(
-                fields=("source", "control_id"), name="connect_message_control", condition=~models.Q(control_id="")
+                fields=("source", "control_id"),
+                name="connect_message_control",
+                condition=~models.Q(control_id=""),
             ),
             models.Index(
-                fields=("source", "reason_code", "id"), name="connect_message_dead", condition=models.Q(status="dead")
+                fields=("source", "reason_code", "id"),
+                name="connect_message_dead",
+                condition=models.Q(status="dead"),
             ),
         )
 
@@ -244,7 +266,9 @@ class MessageEdit(models.Model):
     number = models.PositiveIntegerField()
     body = models.BinaryField()
     note = models.CharField(max_length=500, blank=True)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -289,7 +313,8 @@ class PullSchedule(models.Model):
     )
     table = models.CharField(_("table of the mapping"), max_length=100, blank=True)
     query = models.TextField(
-        _("query"), help_text=_("One select; :watermark and :limit are filled in; ordered by the watermark column")
+        _("query"),
+        help_text=_("One select; :watermark and :limit are filled in; ordered by the watermark column"),
     )
     watermark_column = models.CharField(_("watermark column"), max_length=100)
     watermark = models.JSONField(null=True)

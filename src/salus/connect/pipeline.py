@@ -96,7 +96,9 @@ def receive_batch(
     held = time.perf_counter() - started
     if intent is not None and not rehearsal:
         audit.settle(intent)
-    return Outcome([_receipt(arrival) for arrival in arrivals], [arrival.digest for arrival in arrivals], held)
+    return Outcome(
+        [_receipt(arrival) for arrival in arrivals], [arrival.digest for arrival in arrivals], held
+    )
 
 
 def understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -> None:
@@ -177,7 +179,11 @@ def resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival
                 arrival.fault = fault
             except _CODER_FAULTS as fault:
                 arrival.fault = _unexpected(fault)
-    waiting = [arrival for arrival in fresh if arrival.fault is None and arrival.prepared and arrival.prepared.pending]
+    waiting = [
+        arrival
+        for arrival in fresh
+        if arrival.fault is None and arrival.prepared and arrival.prepared.pending
+    ]
     if not waiting:
         return
     wanted = {(one.type, one.search) for arrival in waiting for one in _prepared(arrival).pending}
@@ -235,7 +241,9 @@ def _condemn(arrival: Arrival, fault: Exception) -> None:
         arrival.fault = _unexpected(fault)
 
 
-def _write_together(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival], now: datetime) -> None:
+def _write_together(
+    cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival], now: datetime
+) -> None:
     patients: list[store.Write] = []
     others: list[store.Write] = []
     patient_owner: list[Arrival] = []
@@ -286,7 +294,10 @@ def _note_controls(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[
     hl7 = {
         arrival.prepared.control_id: arrival
         for arrival in fresh
-        if arrival.fault is None and arrival.prepared is not None and arrival.prepared.control_id and _numbered(arrival)
+        if arrival.fault is None
+        and arrival.prepared is not None
+        and arrival.prepared.control_id
+        and _numbered(arrival)
     }
     if hl7:
         for control in ledger.known_controls(cursor, source.pk, sorted(hl7)):
@@ -429,6 +440,7 @@ def _receipt(arrival: Arrival) -> Receipt:
     return Receipt(
         message_id=arrival.id,
         status=arrival.status,
+        kind=prepared.kind if prepared else getattr(fault, "kind", ""),
         control_id=control or "",
         code=code,
         reason=reason,

@@ -62,7 +62,10 @@ def _check(entry: Entry, index: int, many: bool, warnings: list[str]) -> None:
         place = f"entry[{index}].resource → {issue.path}" if many else issue.path
         if issue.severity == "error":
             raise Untranslatable(
-                "invalid-fhir", str(issue.expected), where=place, fix="Have the source correct it, or edit and replay."
+                "invalid-fhir",
+                str(issue.expected),
+                where=place,
+                fix="Have the source correct it, or edit and replay.",
             )
         if len(warnings) < MOST_WARNINGS:
             warnings.append(f"{place}: {issue.expected}")
@@ -130,7 +133,9 @@ def prepare(
             )
         )
     for merge in translation.merges:
-        prepared.merges.append((id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired)))
+        prepared.merges.append(
+            (id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired))
+        )
     return prepared
 
 
@@ -154,5 +159,7 @@ def settle_pending(pending: Sequence[Pending], found: dict[tuple[str, Search], s
             one.holder.setdefault("identifier", identifier)
         else:
             one.holder.setdefault("identifier", {"value": str(text)[:200]})
-        warnings.add(f"a conditional reference to a {one.type} found nothing and was kept as a logical reference")
+        warnings.add(
+            f"a conditional reference to a {one.type} found nothing and was kept as a logical reference"
+        )
     return sorted(warnings)

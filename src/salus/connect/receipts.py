@@ -38,6 +38,7 @@ class Receipt:
 
     message_id: int
     status: str
+    kind: str = ""
     control_id: str = ""
     code: str = ""
     reason: str = ""

@@ -20,7 +20,18 @@ from salus.kernel.errors import Invalid, NotFound
 from salus.kernel.models import Institution
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_KEYS = {"code", "name", "name_en", "institution", "vendor", "format", "charset", "timezone", "mapping", "system_base"}
+_KEYS = {
+    "code",
+    "name",
+    "name_en",
+    "institution",
+    "vendor",
+    "format",
+    "charset",
+    "timezone",
+    "mapping",
+    "system_base",
+}
 _LARGEST_MAP = 200_000
 
 
@@ -40,7 +51,9 @@ def source_named(code: str) -> SourceSystem:
         return SourceSystem.objects.get(code=code)
     except SourceSystem.DoesNotExist:
         raise NotFound(
-            "no-source", f"there is no source {code!r}", fix="Look at `salus connect sources`, or load to make it."
+            "no-source",
+            f"there is no source {code!r}",
+            fix="Look at `salus connect sources`, or load to make it.",
         ) from None
 
 
@@ -66,7 +79,9 @@ def inline_code_files(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         with place.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if not {"local", "code"} <= set(reader.fieldnames or ()):
-                raise Invalid("mapping", "a code map's file has the columns local,code,display,system", where=where)
+                raise Invalid(
+                    "mapping", "a code map's file has the columns local,code,display,system", where=where
+                )
             values = dict(section.get("values", {}))
             for row in reader:
                 if len(values) >= _LARGEST_MAP:
@@ -84,11 +99,17 @@ def _toml_value(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-        return '"' + re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
+        return (
+            '"' + re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", lambda m: f"\\u{ord(m[0]):04x}", escaped) + '"'
+        )
     if isinstance(value, list):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml_value(str(key))} = {_toml_value(item)}" for key, item in value.items()) + " }"
+        return (
+            "{ "
+            + ", ".join(f"{_toml_value(str(key))} = {_toml_value(item)}" for key, item in value.items())
+            + " }"
+        )
     raise Invalid("mapping", "dates in a mapping stand in quotes")
 
 
@@ -109,7 +130,9 @@ def read_mapping(path: Path) -> str:
     tree = inline_code_files(tree, path.parent)
     # The words of the file stay as they are; only the maps' file lines become their rows.
     for name in files:
-        values = "\n".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in tree["codes"][name]["values"].items())
+        values = "\n".join(
+            f"{_toml_value(k)} = {_toml_value(v)}" for k, v in tree["codes"][name]["values"].items()
+        )
         text = _without_file_line(text, name) + f"\n[codes.{name}.values]\n{values}\n"
     return text
 
@@ -179,7 +202,9 @@ def import_sources(path: Path) -> Imported:
     try:
         listed = tomllib.loads(path.read_text("utf-8")).get("source", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise Invalid("sources-file", f"the file of sources cannot be read: {fault}", where=str(path)) from fault
+        raise Invalid(
+            "sources-file", f"the file of sources cannot be read: {fault}", where=str(path)
+        ) from fault
     report = Imported()
     institutions = dict(Institution.objects.values_list("code", "id"))
     with transaction.atomic():
@@ -191,7 +216,9 @@ def import_sources(path: Path) -> Imported:
 def _import_one(section: Any, folder: Path, institutions: dict[str, int], report: Imported) -> None:
     code = str(section.get("code", "")) if isinstance(section, dict) else ""
     if not _CODE.fullmatch(code):
-        raise Invalid("sources-file", "a source needs a code of letters, digits, dot, _ and -", where=code[:64])
+        raise Invalid(
+            "sources-file", "a source needs a code of letters, digits, dot, _ and -", where=code[:64]
+        )
     if unknown := sorted(set(section) - _KEYS):
         raise Invalid("sources-file", f"{unknown[0]!r} is not known here", where=code)
     if section.get("format") not in Format.values:
@@ -221,7 +248,9 @@ def _import_one(section: Any, folder: Path, institutions: dict[str, int], report
     mapped = False
     if section.get("mapping"):
         try:
-            mapped = set_mapping(source, read_mapping(folder / str(section["mapping"])), note=path_note(section))
+            mapped = set_mapping(
+                source, read_mapping(folder / str(section["mapping"])), note=path_note(section)
+            )
         except Invalid as fault:
             fault.where = f"{code}: {fault.where}"
             raise
@@ -270,13 +299,17 @@ def trust_certificate(source: SourceSystem, fingerprint: str, *, label: str = ""
     """Let a client certificate, named by its SHA-256 fingerprint, speak for a source."""
     bare = fingerprint.replace(":", "").strip().lower()
     if not re.fullmatch(r"[0-9a-f]{64}", bare):
-        raise Invalid("bad-fingerprint", "a fingerprint is the SHA-256 of the certificate, 64 hexadecimal digits")
+        raise Invalid(
+            "bad-fingerprint", "a fingerprint is the SHA-256 of the certificate, 64 hexadecimal digits"
+        )
     return SourceCredential.objects.create(
         source=source, kind=SourceCredential.Kind.CERTIFICATE, label=label, fingerprint=bare
     )
 
 
-def bind_client(source: SourceSystem, client_id: str, *, scopes: str = "", label: str = "") -> SourceCredential:
+def bind_client(
+    source: SourceSystem, client_id: str, *, scopes: str = "", label: str = ""
+) -> SourceCredential:
     """Let a registered SMART backend client (an OAuth application) write as a source."""
     return SourceCredential.objects.create(
         source=source, kind=SourceCredential.Kind.CLIENT, client_id=client_id, scopes=scopes, label=label
@@ -296,7 +329,9 @@ def by_token(token: str) -> SourceCredential | None:
     """Return the living credential of a bearer token, or None."""
     now = datetime.now(UTC)
     hashed = _hash(token)
-    for credential in SourceCredential.objects.filter(_living(now), prefix=token[:12]).select_related("source"):
+    for credential in SourceCredential.objects.filter(_living(now), prefix=token[:12]).select_related(
+        "source"
+    ):
         if hmac.compare_digest(credential.secret_hash, hashed):
             SourceCredential.objects.filter(pk=credential.pk).update(last_used=now)
             return credential
@@ -312,4 +347,8 @@ def by_certificate(fingerprint: str) -> SourceCredential | None:
 
 def by_client(client_id: str) -> SourceCredential | None:
     """Return the living credential of an OAuth client, or None."""
-    return SourceCredential.objects.filter(_living(datetime.now(UTC)), client_id=client_id).select_related("source").first()
+    return (
+        SourceCredential.objects.filter(_living(datetime.now(UTC)), client_id=client_id)
+        .select_related("source")
+        .first()
+    )

@@ -46,9 +46,9 @@ def undo_load(load: Load, *, actor: str, progress: Progress | None = None) -> Un
     message changed stays as it is and is reported as "Type/id". Raises Conflict if the load was undone
     already or is still running.
     """
-    changed = Load.objects.filter(pk=load.pk, state__in=(Load.State.DONE, Load.State.FAILED, Load.State.UNDOING)).update(
-        state=Load.State.UNDOING
-    )
+    changed = Load.objects.filter(
+        pk=load.pk, state__in=(Load.State.DONE, Load.State.FAILED, Load.State.UNDOING)
+    ).update(state=Load.State.UNDOING)
     if not changed:
         raise Conflict("not-undoable", "the load is running or was undone already", where=f"load {load.pk}")
     report = UndoReport(**_so_far(load))
@@ -56,7 +56,9 @@ def undo_load(load: Load, *, actor: str, progress: Progress | None = None) -> Un
     done = 0
     while True:
         batch = list(
-            Message.objects.filter(load=load, status=Status.STORED, undone=False).order_by("-id").values_list("id", "written")[:_BATCH]
+            Message.objects.filter(load=load, status=Status.STORED, undone=False)
+            .order_by("-id")
+            .values_list("id", "written")[:_BATCH]
         )
         if not batch:
             break
@@ -104,7 +106,13 @@ def _undo_batch(load: Load, batch: Sequence[tuple[int, str]], report: UndoReport
 
 
 def _revert(
-    cursor: CursorWrapper, load: Load, message_id: int, rid: int, version: int, report: UndoReport, now: datetime
+    cursor: CursorWrapper,
+    load: Load,
+    message_id: int,
+    rid: int,
+    version: int,
+    report: UndoReport,
+    now: datetime,
 ) -> store.Stored | None:
     """Put one resource back to the state before `version`; None where a later message changed it."""
     found = store.read_rids(cursor, [rid])
@@ -118,7 +126,12 @@ def _revert(
     # The state before is stored under the message that wrote it, so that undoing further back goes on from there.
     if before is None or before.deleted:
         write = store.Write(
-            current.type, current.id, None, "delete", load.source_id, before.message_id if before else message_id
+            current.type,
+            current.id,
+            None,
+            "delete",
+            load.source_id,
+            before.message_id if before else message_id,
         )
         report.removed += 1
     else:

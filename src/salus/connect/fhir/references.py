@@ -30,7 +30,9 @@ def conditional(reference: str) -> tuple[str, str] | None:
     return None if match is None else (match[1], match[2])
 
 
-def rewrite(node: Any, replace: Callable[[dict[str, Any], str], None], links: dict[str, str] | None = None) -> None:
+def rewrite(
+    node: Any, replace: Callable[[dict[str, Any], str], None], links: dict[str, str] | None = None
+) -> None:
     """Call `replace(holder, reference)` for each literal reference below `node`, in place.
 
     `links` replaces whole values of url and uri elements (an attachment's address inside a Bundle).

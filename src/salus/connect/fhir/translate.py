@@ -35,7 +35,9 @@ def _read(raw: bytes, source: SourceProfile) -> dict[str, Any]:
         read = orjson.loads(text)
     except orjson.JSONDecodeError as fault:
         raise Untranslatable(
-            "not-json", f"the message is not JSON: {fault.msg}", where=f"line {fault.lineno}, column {fault.colno}"
+            "not-json",
+            f"the message is not JSON: {fault.msg}",
+            where=f"line {fault.lineno}, column {fault.colno}",
         ) from None
     if not isinstance(read, dict) or not isinstance(read.get("resourceType"), str):
         raise Untranslatable("not-fhir", "the message is not a FHIR resource: it has no resourceType")
@@ -48,9 +50,9 @@ def instant(text: Any) -> datetime | None:
         return None
     try:
         fraction = (match[2] or ".0")[1:7].ljust(6, "0")
-        return datetime.fromisoformat(f"{match[1]}.{fraction}{'+00:00' if match[3] == 'Z' else match[3]}").astimezone(
-            UTC
-        )
+        return datetime.fromisoformat(
+            f"{match[1]}.{fraction}{'+00:00' if match[3] == 'Z' else match[3]}"
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -75,7 +77,9 @@ def _own_id(resource: dict[str, Any]) -> str:
     for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
         if isinstance(identifier, dict) and identifier.get("value"):
             return f"identifier:{identifier.get('system', '')}|{identifier['value']}"[:LONGEST_ID]
-    return "content:" + blake2b(orjson.dumps(resource, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    return (
+        "content:" + blake2b(orjson.dumps(resource, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    )
 
 
 def translate(raw: bytes, source: SourceProfile) -> Translation:
@@ -100,14 +104,18 @@ def _entry_id(resource: dict[str, Any] | None, full_url: Any, url: Any, where: s
     if resource is not None and resource.get("id") is not None:
         local = resource["id"]
         if not isinstance(local, str) or not 0 < len(local) <= LONGEST_ID:
-            raise Untranslatable("bad-id", "the id is not a text of reasonable length", where=f"{where}.resource.id")
+            raise Untranslatable(
+                "bad-id", "the id is not a text of reasonable length", where=f"{where}.resource.id"
+            )
         return local
     target = literal(url) if isinstance(url, str) else None
     if target is not None:
         return target[2]
     if isinstance(full_url, str) and full_url:
         whole = literal(full_url)
-        return (whole[2] if whole else full_url.removeprefix("urn:uuid:").removeprefix("urn:oid:"))[:LONGEST_ID]
+        return (whole[2] if whole else full_url.removeprefix("urn:uuid:").removeprefix("urn:oid:"))[
+            :LONGEST_ID
+        ]
     return None
 
 
@@ -136,7 +144,9 @@ class _Reader:
             self._delete(url, where)
             return
         if method == "PATCH":
-            raise Untranslatable("patch-not-taken", "a feed cannot patch; send the whole resource", where=where)
+            raise Untranslatable(
+                "patch-not-taken", "a feed cannot patch; send the whole resource", where=where
+            )
         resource = entry.get("resource")
         if resource is None and isinstance(entry.get("response"), dict):
             return
@@ -154,7 +164,11 @@ class _Reader:
                 self.bases.add(whole[0])
         self.entries.append(
             Entry(
-                resource, "ensure" if unless_found else "put", _stated(resource) or self.stated, condition, unless_found
+                resource,
+                "ensure" if unless_found else "put",
+                _stated(resource) or self.stated,
+                condition,
+                unless_found,
             )
         )
 
@@ -168,7 +182,9 @@ class _Reader:
             resource = {"resourceType": kind, "id": f"?{condition}"[:LONGEST_ID]}
             self.entries.append(Entry(resource, "delete", self.stated, condition))
         else:
-            raise Untranslatable("bad-request-url", "the entry does not say what to delete", where=f"{where}.request.url")
+            raise Untranslatable(
+                "bad-request-url", "the entry does not say what to delete", where=f"{where}.request.url"
+            )
 
     def replace(self, holder: dict[str, Any], reference: str) -> None:
         """Make one reference local where the Bundle says what it means."""
@@ -177,7 +193,11 @@ class _Reader:
             holder["reference"] = known
         elif reference.startswith("urn:"):
             self.warnings.append("a urn reference points at nothing in the Bundle")
-        elif reference.startswith("http") and (whole := literal(reference)) is not None and whole[0] in self.bases:
+        elif (
+            reference.startswith("http")
+            and (whole := literal(reference)) is not None
+            and whole[0] in self.bases
+        ):
             holder["reference"] = f"{whole[1]}/{whole[2]}"
 
 
@@ -194,7 +214,9 @@ def _message_kind(entries: list[Entry]) -> str:
 def _bundle(bundle: dict[str, Any]) -> Translation:
     kind = bundle.get("type")
     if kind not in _BUNDLES:
-        raise Untranslatable("bundle-type", "the Bundle's type is not one that a feed can hold", where="Bundle.type")
+        raise Untranslatable(
+            "bundle-type", "the Bundle's type is not one that a feed can hold", where="Bundle.type"
+        )
     listed = bundle.get("entry", [])
     if not isinstance(listed, list):
         raise Untranslatable("not-fhir", "Bundle.entry is not a list", where="Bundle.entry")

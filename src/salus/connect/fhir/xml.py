@@ -11,5 +11,7 @@ def read_xml(raw: bytes) -> dict[str, Any]:
     Raises Untranslatable ("xml-not-taken") always: feeds are taken as JSON.
     """
     raise Untranslatable(
-        "xml-not-taken", "the message is XML, and feeds are taken as FHIR JSON", fix="Have the source send JSON."
+        "xml-not-taken",
+        "the message is XML, and feeds are taken as FHIR JSON",
+        fix="Have the source send JSON.",
     )

@@ -16,7 +16,18 @@ from salus.kernel.errors import Invalid
 
 _FILE_KEYS = {"encoding", "delimiter", "quote", "missing", "dates"}
 _TABLE_KEYS = _FILE_KEYS | {
-    *("name", "file", "sheet", "header", "skip_after", "key", "time", "time_from_file", "required", "resource"),
+    *(
+        "name",
+        "file",
+        "sheet",
+        "header",
+        "skip_after",
+        "key",
+        "time",
+        "time_from_file",
+        "required",
+        "resource",
+    ),
 }
 _RESOURCE_KEYS = {"type", "id", "method", "when", "set"}
 _PULL_KEYS = {"name", "table", "url_env", "query", "watermark", "start", "every", "batch"}
@@ -116,13 +127,17 @@ class Mapping:
         for table in self.tables:
             if table.name == name:
                 return table
-        raise Invalid("mapping", f"the mapping has no table {name!r}", fix="Look at the names of its [[table]]s.")
+        raise Invalid(
+            "mapping", f"the mapping has no table {name!r}", fix="Look at the names of its [[table]]s."
+        )
 
 
 def _known(section: Map[str, Any], keys: set[str], where: str) -> None:
     for key in section:
         if key not in keys:
-            raise Invalid("mapping", f"{key!r} is not known here", where=where, fix=f"Known: {', '.join(sorted(keys))}.")
+            raise Invalid(
+                "mapping", f"{key!r} is not known here", where=where, fix=f"Known: {', '.join(sorted(keys))}."
+            )
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
@@ -140,14 +155,23 @@ def _code_map(name: str, section: Any, source: str) -> CodeMap:
     _known(section, {"system", "values", "otherwise", "file"}, where)
     if "file" in section:
         raise Invalid(
-            "mapping", "the file of this code map has not been read in", where=where, fix="Use import-sources."
+            "mapping",
+            "the file of this code map has not been read in",
+            where=where,
+            fix="Use import-sources.",
         )
     system = str(section.get("system", ""))
     values: dict[str, tuple[str, str, str]] = {}
     for local, target in dict(section.get("values", {})).items():
         parts = [target] if isinstance(target, str) else target
-        if not isinstance(parts, list) or not 1 <= len(parts) <= 3 or not all(isinstance(p, str) for p in parts):
-            raise Invalid("mapping", "a code is code, [code, display] or [code, display, system]", where=where)
+        if (
+            not isinstance(parts, list)
+            or not 1 <= len(parts) <= 3
+            or not all(isinstance(p, str) for p in parts)
+        ):
+            raise Invalid(
+                "mapping", "a code is code, [code, display] or [code, display, system]", where=where
+            )
         code, display, own = (*parts, "", "")[:3]
         values[str(local)] = (code, display, own or system)
     return CodeMap(name, values, str(section.get("otherwise", "error")), f"urn:salus:source:{source}:{name}")
@@ -178,7 +202,9 @@ def _resource(section: Any, scope: Scope, where: str) -> tuple[ResourceRule, fro
         raise Invalid("mapping", "a resource needs a type and an id", where=where)
     method = section.get("method", "put")
     if method not in get_args(Method):
-        raise Invalid("mapping", f"{method!r} is not a method", where=where, fix="put, overlay, ensure or delete.")
+        raise Invalid(
+            "mapping", f"{method!r} is not a method", where=where, fix="put, overlay, ensure or delete."
+        )
     when = tuple(_condition(item, f"{where} when") for item in section.get("when", ()))
     try:
         identifier = compile_text(str(section["id"]), scope)
@@ -202,7 +228,10 @@ def _table(section: Any, files: Map[str, Any], scope: Scope, charset: str) -> Ta
     whole = {**files, **{key: value for key, value in section.items() if key in _FILE_KEYS}}
     dates = _texts(whole.get("dates", []), f"{where} dates")
     own = Scope(scope.codes, scope.constants, dates, scope.zone)
-    rules, columns = [], set(_texts(section.get("key", []), where)) | set(_texts(section.get("required", []), where))
+    rules, columns = (
+        [],
+        set(_texts(section.get("key", []), where)) | set(_texts(section.get("required", []), where)),
+    )
     for rule_section in section.get("resource", ()):
         rule, read = _resource(rule_section, own, where)
         rules.append(rule)
@@ -248,7 +277,9 @@ def _table(section: Any, files: Map[str, Any], scope: Scope, charset: str) -> Ta
 
 
 def _pull(section: Any, tables: tuple[Table, ...]) -> Pull:
-    if not isinstance(section, dict) or not {"name", "table", "url_env", "query", "watermark"} <= set(section):
+    if not isinstance(section, dict) or not {"name", "table", "url_env", "query", "watermark"} <= set(
+        section
+    ):
         raise Invalid("mapping", "a pull needs name, table, url_env, query and watermark", where="pull")
     where = f"pull {section['name']}"
     _known(section, _PULL_KEYS, where)

@@ -114,12 +114,16 @@ def csv_rows(stream: BinaryIO, table: Table, file_name: str) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield _faulty(table, kept.number, kept.row, Untranslatable("not-csv", f"the line is not CSV: {error}"))
+            yield _faulty(
+                table, kept.number, kept.row, Untranslatable("not-csv", f"the line is not CSV: {error}")
+            )
             continue
         if not cells:
             continue
         if names is None:
-            names = [name.strip() for name in cells] if table.header else [f"c{i + 1}" for i in range(len(cells))]
+            names = (
+                [name.strip() for name in cells] if table.header else [f"c{i + 1}" for i in range(len(cells))]
+            )
             _check_header(table, names, file_name)
             if table.header:
                 continue
@@ -129,7 +133,9 @@ def csv_rows(stream: BinaryIO, table: Table, file_name: str) -> Iterator[Row]:
         number = kept.number
         if _undecoded(cells):
             fault = Untranslatable(
-                "bad-encoding", f"the row holds bytes that are not {encoding}", fix="Correct the mapping's encoding."
+                "bad-encoding",
+                f"the row holds bytes that are not {encoding}",
+                fix="Correct the mapping's encoding.",
             )
             yield _faulty(table, number, kept.row, fault)
         elif len(cells) != len(names):
@@ -172,7 +178,9 @@ def refuse_bomb(archive: ZipFile) -> None:
     total = sum(info.file_size for info in archive.infolist())
     packed = sum(info.compress_size for info in archive.infolist()) or 1
     if total > LARGEST_WORKBOOK or (total > 50_000_000 and total / packed > LARGEST_RATIO):
-        raise Invalid("archive-too-large", "the archive would unpack to an unreasonable size", fix="Split it.")
+        raise Invalid(
+            "archive-too-large", "the archive would unpack to an unreasonable size", fix="Split it."
+        )
 
 
 def _sheet_row(table: Table, names: Sequence[str], cells: Sequence[Any], number: int) -> Row:
@@ -184,7 +192,10 @@ def _sheet_row(table: Table, names: Sequence[str], cells: Sequence[Any], number:
         value = cell.value
         if cell.data_type == "f":
             fault = Untranslatable(
-                "formula-cell", "a cell holds a formula, not a value", where=name, fix="Paste values before exporting."
+                "formula-cell",
+                "a cell holds a formula, not a value",
+                where=name,
+                fix="Paste values before exporting.",
             )
             value = str(value)
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _EXACT_IN_EXCEL:
@@ -215,7 +226,10 @@ def workbook_rows(stream: BinaryIO, tables: Sequence[Table], file_name: str) -> 
         book = openpyxl.load_workbook(stream, read_only=True, data_only=False, keep_links=False)
     except (BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
         raise Invalid(
-            "not-a-workbook", "the file is not an Excel workbook (.xlsx)", where=file_name, fix="Save it as .xlsx."
+            "not-a-workbook",
+            "the file is not an Excel workbook (.xlsx)",
+            where=file_name,
+            fix="Save it as .xlsx.",
         ) from error
     with closing(book):
         for table in tables:
@@ -223,7 +237,9 @@ def workbook_rows(stream: BinaryIO, tables: Sequence[Table], file_name: str) -> 
             try:
                 sheet = book[wanted] if isinstance(wanted, str) else book.worksheets[wanted - 1]
             except (KeyError, IndexError):
-                raise Invalid("missing-sheet", f"the workbook has no sheet {wanted}", where=file_name) from None
+                raise Invalid(
+                    "missing-sheet", f"the workbook has no sheet {wanted}", where=file_name
+                ) from None
             sheet.reset_dimensions()
             names: list[str] | None = None
             first = max(table.header, 1)

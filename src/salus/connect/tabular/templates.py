@@ -86,7 +86,9 @@ def _steps(path: str) -> list[str | int]:
     for part in path.split("."):
         match = _STEP.fullmatch(part)
         if match is None:
-            raise Invalid("mapping", f"{path!r} is not an element path", fix="Write it like name[0].given[1].")
+            raise Invalid(
+                "mapping", f"{path!r} is not an element path", fix="Write it like name[0].given[1]."
+            )
         steps.append(match[1])
         steps.extend(int(index) for index in re.findall(r"\d+", match[2]))
     return steps
@@ -125,7 +127,8 @@ def _freeze(value: Any, path: str, scope: Scope) -> Node:
         if any(isinstance(key, int) for key in keys):
             raise Invalid("mapping", f"{path!r} is used both as a list and as an object")
         children = tuple(
-            (str(key), _freeze(inner, f"{path}.{key}" if path else str(key), scope)) for key, inner in value.items()
+            (str(key), _freeze(inner, f"{path}.{key}" if path else str(key), scope))
+            for key, inner in value.items()
         )
         return Group(children, any(child.dynamic for _, child in children))
     if isinstance(value, str):
@@ -139,7 +142,9 @@ def _freeze(value: Any, path: str, scope: Scope) -> Node:
         return Leaf(path, constant=compiled)
     if isinstance(value, bool | int | float):
         return Leaf(path, constant=value)
-    raise Invalid("mapping", f"the value of {path!r} is neither text, number nor true/false", fix="Quote dates.")
+    raise Invalid(
+        "mapping", f"the value of {path!r} is neither text, number nor true/false", fix="Quote dates."
+    )
 
 
 def compile_elements(paths: Mapping[str, Any], scope: Scope) -> Group:
@@ -159,7 +164,9 @@ def compile_elements(paths: Mapping[str, Any], scope: Scope) -> Group:
 def columns_of(node: Node) -> tuple[frozenset[str], frozenset[str]]:
     """Return the columns that a tree reads, and those of them that may be absent from the file."""
     if isinstance(node, Leaf):
-        return (node.template.columns, node.template.optional) if node.template else (frozenset(), frozenset())
+        return (
+            (node.template.columns, node.template.optional) if node.template else (frozenset(), frozenset())
+        )
     children = node.children if isinstance(node, Items) else tuple(child for _, child in node.children)
     read: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()

@@ -79,7 +79,13 @@ def _by_pattern(compiled: re.Pattern[str], directives: str) -> Callable[[str], M
             if "H" in directives:
                 micro = (part.get("f") or "").ljust(6, "0") or "0"
                 return datetime(
-                    year, month, day, int(part["H"]), int(part.get("M") or 0), int(part.get("S") or 0), int(micro)
+                    year,
+                    month,
+                    day,
+                    int(part["H"]),
+                    int(part.get("M") or 0),
+                    int(part.get("S") or 0),
+                    int(micro),
                 )
             whole = date(year, month, day)
         except ValueError:
@@ -113,7 +119,9 @@ def _iso(text: str, zone: ZoneInfo) -> Moment | None:
     try:
         if hour is not None:
             micro = int((fraction or "0")[:6].ljust(6, "0"))
-            moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micro)
+            moment = datetime(
+                int(year), int(month), int(day), int(hour), int(minute), int(second or 0), micro
+            )
             return moment.replace(tzinfo=_offset(offset, zone))  # type: ignore[arg-type]
         whole = date(int(year), int(month or 1), int(day or 1))
     except ValueError:

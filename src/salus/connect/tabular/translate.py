@@ -14,7 +14,9 @@ from salus.connect.tabular.values import Cells, Template
 from salus.connect.translation import Entry, SourceProfile, Translation
 
 
-def row_bytes(table: str, cells: Mapping[str, str | None], file_name: str, row: int, fault: str = "") -> bytes:
+def row_bytes(
+    table: str, cells: Mapping[str, str | None], file_name: str, row: int, fault: str = ""
+) -> bytes:
     """Return a row as it is kept: JSON with its table, file, row number and cells as they were written.
 
     `fault` is the code of what made the row unreadable; a person who corrects the cells takes it away.
@@ -51,12 +53,19 @@ def _row_time(table: Table, cells: Cells) -> datetime | None:
         return None
     moment = times.read_moment(text, table.dates, table.zone)
     if moment is None:
-        raise Untranslatable("not-a-date", "the row's time is in none of the mapping's formats", where=table.time)
+        raise Untranslatable(
+            "not-a-date", "the row's time is in none of the mapping's formats", where=table.time
+        )
     return times.aware(moment, table.zone)
 
 
 def translate_row(
-    table: Table, cells: Mapping[str, str | None], *, file_name: str = "", row: int = 0, stated: datetime | None = None
+    table: Table,
+    cells: Mapping[str, str | None],
+    *,
+    file_name: str = "",
+    row: int = 0,
+    stated: datetime | None = None,
 ) -> Translation:
     """Return what a row becomes. `cells` are texts as written; `stated` is the time that the file's name gives.
 
@@ -93,11 +102,15 @@ def translate(raw: bytes, source: SourceProfile) -> Translation:
         name, cells = kept["table"], kept["cells"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise Untranslatable("not-a-row", "this is not a row as the platform keeps it") from None
-    if not isinstance(cells, dict) or not all(value is None or isinstance(value, str) for value in cells.values()):
+    if not isinstance(cells, dict) or not all(
+        value is None or isinstance(value, str) for value in cells.values()
+    ):
         raise Untranslatable("not-a-row", "a row's cells are texts", fix="Write every cell as text or null.")
     table = mapping_of(source).table(str(name))
     if fault := kept.get("fault"):
-        raise Untranslatable(str(fault), "the row could not be read from its file", fix="Correct it and take the fault away.")
+        raise Untranslatable(
+            str(fault), "the row could not be read from its file", fix="Correct it and take the fault away."
+        )
     file_name = str(kept.get("file", ""))
     return translate_row(
         table, cells, file_name=file_name, row=int(kept.get("row") or 0), stated=file_time(table, file_name)
