@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from salus.kernel.errors import SalusError
+from salus.record.smart.settings import OAUTH2_PROVIDER as OAUTH2_PROVIDER
 
 DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", "var")).resolve()
 DEBUG = False
@@ -102,7 +103,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "salus.web.middleware.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

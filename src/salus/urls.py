@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("salus.web.urls")),
     path("accounts/", include("salus.web.sign_in")),
+    path("", include("salus.record.smart.urls")),
 ]
 
 handler400 = "salus.web.pages.errors.bad_request"

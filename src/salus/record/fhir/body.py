@@ -26,7 +26,7 @@ def decode(raw: bytes, *, limit: int = MAX_RESOURCE) -> Any:
     if len(raw) > limit:
         raise FhirError(413, "too-long", f"The body is longer than {limit} bytes")
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.DecodeError as error:
         # msgspec's words name a position and a kind of fault, never the content
         raise FhirError(400, "structure", "The body is not valid JSON", fix=_position(error)) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from salus.record.fhir.sql import Cursor
+from django.db.backends.utils import CursorWrapper
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class Opened:
 class Journal(Protocol):
     """Keeps source systems' REST writes."""
 
-    def open(self, cursor: Cursor, arrival: Arrival) -> Opened:
+    def open(self, cursor: CursorWrapper, arrival: Arrival) -> Opened:
         """Keep the raw request in the caller's write transaction, or return the first copy's reply."""
         ...
 
-    def close(self, cursor: Cursor, message_id: int, reply: Reply, resources: int) -> None:
+    def close(self, cursor: CursorWrapper, message_id: int, reply: Reply, resources: int) -> None:
         """Note, in the same transaction, what was answered and how many resources were written."""
         ...
 

@@ -16,7 +16,7 @@ class FhirError(SalusError):
 
     `status` is the HTTP status, `issue` a code of FHIR's IssueType value set
     (http://hl7.org/fhir/R4/valueset-issue-type.html), `expression` the FHIRPath of the element.
-    `issues` replaces the single issue when there are several.
+    `issues` replaces the single issue when there are several; `subject` is the one wish of many that failed.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class FhirError(SalusError):
         self.issue = issue
         self.headers = tuple(headers)
         self.issues = tuple(issues)
+        self.subject: object = None
 
     def outcome(self) -> dict[str, Any]:
         """Return the OperationOutcome."""

@@ -1,0 +1,134 @@
+"""`Patient/[id]/$everything`: the whole person behind a source's Patient, as far as the asker may see."""
+
+from datetime import datetime
+from typing import Any
+
+
+from salus.kernel import policy
+from salus.kernel.policy.words import uuid_value
+from salus.record import store
+from salus.record.fhir import access
+from salus.record.fhir.body import decode_resource
+from salus.record.fhir.exchange import Exchange
+from salus.record.fhir.outcome import FhirError, Response, gone, not_found
+from salus.record.fhir.pages import bundle, count_of, link
+from salus.record.fhir.request import Parameters
+from salus.record.fhir.types import types
+from salus.record.rules.r4 import kind_of, type_names
+from salus.record.store import stamp
+
+COUNT, MAX_COUNT = 200, 1000
+KNOWN = frozenset({"_count", "_type", "_since", "_after", "_format", "_pretty"})
+
+
+def everything(exchange: Exchange) -> Response:
+    """Answer `$everything`: all linked Patients and all that belongs to them, from every source.
+
+    What the asker's role, relation, scopes or lack of a stronger permission hide is left out.
+    Source: http://hl7.org/fhir/R4/patient-operation-everything.html (start, end and care dates are not served).
+    """
+    query = _parameters(exchange)
+    access.check_type(exchange, "read", "Patient")
+    patient = store.read(exchange.cursor, "Patient", exchange.route.id)
+    if patient is None:
+        raise not_found()
+    access.check(exchange, "read", patient)
+    if patient.deleted:
+        raise gone()
+    count = count_of(query, default=COUNT, most=MAX_COUNT)
+    where, params = ["not r.deleted", "r.version > 0"], list[Any]()
+    if patient.person_id is not None:
+        where.append("r.person_id = %s")
+        params.append(uuid_value(patient.person_id))
+    else:
+        where.append("(r.rid = %s or r.patient_rid = %s)")
+        params.extend([patient.rid, patient.rid])
+    kinds = _kinds(exchange, query, where, params)
+    allowed, values = _visible(exchange, kinds)
+    where.append(allowed)
+    params.extend(values)
+    _window(query, where, params)
+    exchange.cursor.execute(
+        f"select r.rid from record_resource r where {' and '.join(where)} order by r.rid limit %s",  # noqa: S608 - conditions hold placeholders only
+        [*params, count + 1],
+    )
+    rids = [row[0] for row in exchange.cursor.fetchall()]
+    found = store.read_rids(exchange.cursor, rids[:count])
+    access.listed(
+        exchange, "search", "Patient", [patient.person_id], parameters=["$everything"], count=len(found)
+    )
+    base = exchange.request.base
+    address = f"{base}/Patient/{patient.id}/$everything"
+    links = [link("self", address, query)]
+    if len(rids) > count:
+        kept = [(name, value) for name, value in query if name != "_after"]
+        links.append(link("next", address, [*kept, ("_after", str(rids[count - 1]))]))
+    entries = [
+        {"fullUrl": f"{base}/{one.type}/{one.id}", "resource": one.body, "search": {"mode": "match"}}
+        for one in found
+    ]
+    return Response(200, bundle("searchset", links, entries))
+
+
+def _parameters(exchange: Exchange) -> Parameters:
+    query = list(exchange.request.query)
+    if exchange.request.method == "POST" and exchange.request.body:
+        given = decode_resource(exchange.request.body).get("parameter")
+        for one in given if isinstance(given, list) else ():
+            value = next((v for k, v in one.items() if k.startswith("value")), None) if isinstance(one, dict) else None
+            if value is not None:
+                query.append((str(one.get("name")), str(value)))
+    for name, _ in query:
+        if name not in KNOWN:
+            raise FhirError(
+                400, "not-supported", "$everything does not know this parameter", fix="Use _type, _since, _count"
+            )
+    return query
+
+
+def _kinds(exchange: Exchange, query: Parameters, where: list[str], params: list[Any]) -> list[int]:
+    """Return the kinds of resource that the person has, narrowed by `_type`."""
+    wanted = {part for name, value in query if name == "_type" for part in value.split(",") if part}
+    if wanted - types():
+        raise FhirError(400, "value", "_type names no resource type")
+    exchange.cursor.execute(
+        f"select distinct r.kind from record_resource r where {' and '.join(where)}",  # noqa: S608 - our own conditions
+        params,
+    )
+    kinds = {row[0] for row in exchange.cursor.fetchall()}
+    return sorted(kinds & {kind_of(type) for type in wanted}) if wanted else sorted(kinds)
+
+
+def _visible(exchange: Exchange, kinds: list[int]) -> tuple[str, list[Any]]:
+    """Return an SQL condition for the resources of these kinds that the asker may read."""
+    alike: dict[tuple[str, tuple[Any, ...]], list[int]] = {}
+    names = type_names()
+    for kind in kinds:
+        scope = policy.scope(exchange.principal, "read", names[kind])
+        if not scope.nothing:
+            condition, params = scope.sql("r.person_id")
+            alike.setdefault((condition, tuple(params)), []).append(kind)
+    if not alike:
+        return "1=0", []
+    parts: list[str] = []
+    values: list[Any] = []
+    for (condition, given), members in alike.items():
+        parts.append(f"(r.kind in ({', '.join(['%s'] * len(members))}) and {condition})")
+        values.extend([*members, *given])
+    return f"({' or '.join(parts)})", values
+
+
+def _window(query: Parameters, where: list[str], params: list[Any]) -> None:
+    for name, value in query:
+        try:
+            if name == "_after":
+                where.append("r.rid > %s")
+                params.append(int(value) if value.isascii() and len(value) < 18 else int("not a number"))
+            elif name == "_since":
+                moment = datetime.fromisoformat(value.replace(" ", "+"))
+                where.append("r.updated >= %s")
+                params.append(stamp.micros(moment))
+        except (ValueError, TypeError, OverflowError):
+            raise FhirError(400, "value", f"{name} is not what this server expects") from None
+
+

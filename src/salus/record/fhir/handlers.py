@@ -1,0 +1,121 @@
+"""Which function answers which interaction, and the journal around a source's writes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from salus.record.fhir import (
+    capability,
+    history,
+    journal,
+    operations,
+    reading,
+    searching,
+    transaction,
+    writing,
+)
+from salus.record.fhir.exchange import Exchange
+from salus.record.fhir.outcome import Response
+from salus.record.fhir.request import Request
+from salus.record.fhir.routing import WRITES, Interaction
+from salus.record.smart import configuration
+
+READERS: dict[Interaction, Callable[[Exchange], Response]] = {
+    Interaction.READ: reading.read,
+    Interaction.VREAD: reading.vread,
+    Interaction.HISTORY_INSTANCE: history.instance,
+    Interaction.HISTORY_TYPE: history.collection,
+    Interaction.HISTORY_SYSTEM: history.collection,
+    Interaction.SEARCH_TYPE: searching.search,
+    Interaction.OPERATION: operations.perform,
+}
+WRITERS: dict[Interaction, Callable[[Exchange], Response]] = {
+    Interaction.CREATE: writing.create,
+    Interaction.UPDATE: writing.update,
+    Interaction.PATCH: writing.patch_one,
+    Interaction.DELETE: writing.delete,
+    Interaction.CONDITIONAL_UPDATE: writing.conditional_update,
+    Interaction.CONDITIONAL_PATCH: writing.conditional_patch,
+    Interaction.CONDITIONAL_DELETE: writing.conditional_delete,
+}
+
+
+def _capabilities(request: Request) -> Response:
+    return Response(200, capability.statement(request.base))
+
+
+def _smart(request: Request) -> Response:
+    return Response(200, configuration.document(request.base), media="application/json")
+
+
+OPEN_HANDLERS: dict[Interaction, Callable[[Request], Response]] = {
+    Interaction.CAPABILITIES: _capabilities,
+    Interaction.SMART: _smart,
+}
+
+
+def handle(exchange: Exchange) -> Response:
+    """Answer one interaction, in the transaction that the caller holds for a write."""
+    interaction = exchange.route.interaction
+    if interaction is Interaction.BATCH:
+        return transaction.process(exchange, handle)
+    if interaction in OPEN_HANDLERS:
+        return OPEN_HANDLERS[interaction](exchange.request)
+    return (READERS.get(interaction) or WRITERS[interaction])(exchange)
+
+
+def write(exchange: Exchange) -> Response:
+    """Answer a write inside the caller's transaction; a source's repeat gets the first copy's answer."""
+    kept = journal.current()
+    if kept is None or exchange.principal.source_id is None:
+        return handle(exchange)
+    opened = kept.open(exchange.cursor, _arrival(exchange))
+    if opened.reply is not None:
+        return Response(opened.reply.status, opened.reply.body, opened.reply.headers)
+    exchange.message_id = opened.message_id
+    response = handle(exchange)
+    if opened.message_id is not None:
+        kept.close(exchange.cursor, opened.message_id, _reply(response), exchange.written)
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A source's write that was refused, to be kept as a dead letter after its transaction is gone."""
+
+    journal: journal.Journal
+    arrival: journal.Arrival
+    reply: journal.Reply
+    code: str
+    reason: str
+
+    def keep(self) -> None:
+        """Hand it to the journal."""
+        self.journal.refuse(self.arrival, self.reply, self.code, self.reason)
+
+
+def refusal(exchange: Exchange, response: Response, code: str, reason: str) -> Refusal | None:
+    """Return what the journal must keep of a refused write, if a source sent it and a journal is there."""
+    kept = journal.current()
+    if kept is None or exchange.principal.source_id is None or exchange.route.interaction not in WRITES:
+        return None
+    if response.status >= 500:
+        return None  # nobody's message is at fault: the sender keeps it and sends it again
+    return Refusal(kept, _arrival(exchange), _reply(response), code, reason)
+
+
+def _arrival(exchange: Exchange) -> journal.Arrival:
+    request = exchange.request
+    return journal.Arrival(
+        source_id=exchange.principal.source_id or 0,
+        method=request.method,
+        target=request.target,
+        body=request.body,
+        request_id=request.headers.get("x-request-id"),
+        received=request.received,
+        repeatable=request.method == "POST",
+        condition=request.headers.get("if-none-exist", ""),
+    )
+
+
+def _reply(response: Response) -> journal.Reply:
+    return journal.Reply(response.status, response.headers, response.body)

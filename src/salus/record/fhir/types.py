@@ -1,0 +1,17 @@
+"""The resource types that the API serves."""
+
+from functools import cache
+
+from salus.record.rules.r4 import kinds
+
+ELSEWHERE = frozenset({"AuditEvent", "Bundle", "OperationOutcome", "Parameters"})
+"""Types that only carry others, and the audit's, which has its own export."""
+
+PERSON = "Person"
+"""The golden record of identity; computed, so it is only read here."""
+
+
+@cache
+def types() -> frozenset[str]:
+    """Return the names of the types served."""
+    return frozenset(kinds()) - ELSEWHERE
