@@ -32,6 +32,7 @@ create table record_token (
 create table record_string (
     path smallint not null, value text not null, rid bigint not null, exact text not null,
     primary key (path, value, rid, exact)) without rowid;
+create index record_string_rid on record_string (rid);
 create table record_date (
     path smallint not null, long smallint not null, low bigint not null, high bigint not null,
     rid bigint not null, primary key (path, long, low, high, rid)) without rowid;
@@ -76,6 +77,7 @@ create table record_token (
 create table record_string (
     path smallint not null, value text collate "C" not null, rid bigint not null,
     exact text collate "C" not null, primary key (path, value, rid, exact));
+create index record_string_rid on record_string (rid);
 create table record_date (
     path smallint not null, long smallint not null, low bigint not null, high bigint not null,
     rid bigint not null, primary key (path, long, low, high, rid));
@@ -254,6 +256,7 @@ class Migration(migrations.Migration):
                     ],
                     options={
                         "db_table": "record_string",
+                        "indexes": [models.Index(fields=["rid"], name="record_string_rid")],
                     },
                 ),
                 migrations.CreateModel(

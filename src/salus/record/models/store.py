@@ -9,7 +9,7 @@ from django.db import models
 
 
 class Resource(models.Model):
-    """The current version of a resource; version 0 is a Patient that others refer to and that has not come."""
+    """The current version of a resource; version 0 is a Patient that has not come yet."""
 
     rid = models.BigAutoField(primary_key=True)
     kind = models.SmallIntegerField()
@@ -114,6 +114,7 @@ class StringIndex(models.Model):
         """Names."""
 
         db_table = "record_string"
+        indexes = [models.Index(fields=["rid"], name="record_string_rid")]
 
 
 class DateIndex(models.Model):
@@ -134,7 +135,7 @@ class DateIndex(models.Model):
 
 
 class ReferenceIndex(models.Model):
-    """A reference: its target's `kind` and `id`; kind 0 with the whole address where it is not a local one."""
+    """A reference: its target's `kind` and `id`; kind 0 with the whole address if not a local one."""
 
     pk = models.CompositePrimaryKey("path", "id", "rid", "kind")
     path = models.SmallIntegerField()

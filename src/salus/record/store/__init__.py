@@ -6,6 +6,7 @@ Everything works through the caller's Django cursor, so that it is part of the c
 from salus.kernel.feed import Position
 from salus.record.store.changes import changes, reassign
 from salus.record.store.reading import history, read, read_rids, vread
+from salus.record.store.searching import Page, Parameter, SearchError, SearchQuery, search, search_parameters
 from salus.record.store.types import (
     Change,
     InvalidWrite,
@@ -25,6 +26,10 @@ __all__ = [
     "Method",
     "Op",
     "Outcome",
+    "Page",
+    "Parameter",
+    "SearchError",
+    "SearchQuery",
     "Position",
     "Stored",
     "VersionConflict",
@@ -35,6 +40,8 @@ __all__ = [
     "read",
     "read_rids",
     "reassign",
+    "search",
+    "search_parameters",
     "vread",
     "write",
 ]

@@ -45,7 +45,8 @@ def reassign(cursor: CursorWrapper, patient_rid: int, person_id: UUID | None) ->
         where = "(rid = %s or patient_rid = %s) and person_id is not %s"
     cursor.execute(
         "insert into record_change (rid, kind, version, person_id, op)"  # noqa: S608 - our own condition
-        f" select rid, kind, version, %s, {int(Op.MOVE)} from record_resource where {where} and version > 0 order by rid",
+        f" select rid, kind, version, %s, {int(Op.MOVE)} from record_resource"
+        f" where {where} and version > 0 order by rid",
         (person, patient_rid, patient_rid, person),
     )
     cursor.execute(

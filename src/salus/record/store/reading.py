@@ -91,7 +91,8 @@ def history(
     versions = [present] if before is None or present.version < before else []
     if limit is not None and len(versions) >= limit:
         return versions[:limit]
-    sql, params = PAST, [kind_of(resource_type), resource_id]
+    sql = PAST
+    params: list[int | str] = [kind_of(resource_type), resource_id]
     if before is not None:
         sql, params = sql + " and h.version < %s", [*params, before]
     sql += " order by h.version desc"

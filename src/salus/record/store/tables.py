@@ -8,7 +8,10 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-RESOURCE = "rid, kind, id, version, person_id, patient_rid, source_id, message_id, source_time, updated, deleted, body"
+RESOURCE = (
+    "rid, kind, id, version, person_id, patient_rid,"
+    " source_id, message_id, source_time, updated, deleted, body"
+)
 HISTORY = "rid, version, source_id, message_id, source_time, updated, deleted, body"
 CHANGE = "rid, kind, version, person_id, op"
 INDEX = {
@@ -75,7 +78,8 @@ class SqliteTables:
     def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
         """Return `RESOURCE` of the resources of one kind that exist."""
         return self.connection.execute(
-            f"select {RESOURCE} from record_resource where kind = ? and id in (select value from json_each(?))",  # noqa: S608 - our own column names
+            f"select {RESOURCE} from record_resource"  # noqa: S608 - our own column names
+            " where kind = ? and id in (select value from json_each(?))",
             (kind, json.dumps(ids)),
         ).fetchall()
 
@@ -129,10 +133,11 @@ class PostgresTables:
     def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
         """Return `RESOURCE` of the resources of one kind that exist, locked in the order of their numbers."""
         self.cursor.execute(
-            f"select {RESOURCE} from record_resource where kind = %s and id = any(%s) order by rid for update",  # noqa: S608 - our own column names
+            f"select {RESOURCE} from record_resource"  # noqa: S608 - our own column names
+            " where kind = %s and id = any(%s) order by rid for update",
             (kind, list(ids)),
         )
-        return self.cursor.fetchall()
+        return list(self.cursor.fetchall())
 
     def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
         """Return id, rid and person_id of the Patients that exist, locked against `reassign`."""
@@ -141,7 +146,7 @@ class PostgresTables:
             " where kind = %s and id = any(%s) order by rid for key share",
             (kind, list(ids)),
         )
-        return self.cursor.fetchall()
+        return list(self.cursor.fetchall())
 
     def allocate(self, count: int) -> Sequence[int]:
         """Return that many numbers of the table's sequence."""
@@ -164,7 +169,7 @@ class PostgresTables:
         )
         stored = self.cursor.rowcount
         self.cursor.execute("truncate record_arriving")
-        return stored == len(rows)
+        return bool(stored == len(rows))
 
     def update_resources(self, rows: Iterable[Values]) -> None:
         """Overwrite current versions, given `RESOURCE`."""

@@ -1,4 +1,4 @@
-"""Writing: a batch of resources becomes versions, history, change feed and search index in the caller's transaction."""
+"""Writing: a batch becomes versions, history, change feed and search index, in the caller's transaction."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -110,24 +110,11 @@ def _decide(store: Tables, writes: Sequence[Write], at: int) -> _Batch:
 
 
 def _loaded(values: tuple[Any, ...], name: str) -> _Row:
-    (
-        rid,
-        kind,
-        id_,
-        version,
-        person,
-        patient_rid,
-        source_id,
-        message_id,
-        source_time,
-        updated,
-        deleted,
-        body,
-    ) = values
+    rid, kind, id_, version, person, patient_rid, source_id, message_id, time, updated, deleted, body = values
     body = bytes(body)
     return _Row(
-        kind, name, id_, rid, version, as_uuid(person), patient_rid, source_id, message_id, source_time, updated,
-        bool(deleted), body, True, body,
+        kind, name, id_, rid, version, as_uuid(person), patient_rid, source_id, message_id, time, updated,
+        bool(deleted), body, stored=True, stored_body=body,
     )  # fmt: skip
 
 
