@@ -94,7 +94,9 @@ def _names(line: str) -> list[str]:
     if len(fields) < 17:
         return []
     repetition = fields[0][1:2] or "~"
-    return [name.split(fields[0][:1] or "^")[0].strip() for name in fields[16].split(repetition) if name.strip()]
+    return [
+        name.split(fields[0][:1] or "^")[0].strip() for name in fields[16].split(repetition) if name.strip()
+    ]
 
 
 def _codec(names: list[str], default: str, warnings: list[str]) -> str:

@@ -234,7 +234,9 @@ def _practitioner(ctx: Context, parts: list[str]) -> dict[str, Any] | None:
     if not identity:
         return {"display": display} if display else None
     authority = ctx.clean(part(parts, 8).split(ctx.sub, 1)[0])
-    resource: dict[str, Any] = {"identifier": [{"system": system_of(ctx, authority or "staff"), "value": identity}]}
+    resource: dict[str, Any] = {
+        "identifier": [{"system": system_of(ctx, authority or "staff"), "value": identity}]
+    }
     if display:
         human: dict[str, Any] = {"text": display}
         if family:

@@ -4,6 +4,7 @@ The lines of a document sent as text become one attachment; attachments and poin
 """
 
 import base64
+from copy import deepcopy
 from typing import Any
 
 from salus.connect.hl7v2 import times
@@ -47,7 +48,9 @@ def txa(walk: Walk, fields: list[str]) -> None:
     related: dict[str, Any] = {}
     if walk.encounter_ref:
         related["encounter"] = [{"reference": walk.encounter_ref}]
-    begun = times.date_time(value(fields, 4).split(ctx.comp)[0].strip(), ctx.zone) if value(fields, 4) else None
+    begun = (
+        times.date_time(value(fields, 4).split(ctx.comp)[0].strip(), ctx.zone) if value(fields, 4) else None
+    )
     if begun:
         related["period"] = {"start": begun}
     if related:
@@ -108,7 +111,7 @@ def close(walk: Walk) -> None:
         return
     # a notification without content: make sure of the document, then change only what was said
     title = document.get("description") or "not sent"
-    placeholder = {**document, "content": [{"attachment": {"title": title}}]}
+    placeholder = deepcopy({**document, "content": [{"attachment": {"title": title}}]})
     ctx.add(placeholder, "ensure")
     del document["content"]
     document["id"] = placeholder["id"]

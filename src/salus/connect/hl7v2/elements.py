@@ -70,7 +70,9 @@ def person_choices(ctx: Context, resource: Resource, fields: list[str]) -> None:
 
 def _flag(ctx: Context, raw: str) -> bool | None:
     found = ctx.code(raw.split(ctx.comp, 1)[0]).upper()
-    return True if found in ("Y", "1", "TRUE", "是") else False if found in ("N", "0", "FALSE", "否") else None
+    return (
+        True if found in ("Y", "1", "TRUE", "是") else False if found in ("N", "0", "FALSE", "否") else None
+    )
 
 
 def extension_text(ctx: Context, raw: str, arg: str = "", table: str = "") -> dict[str, Any] | None:

@@ -7,32 +7,22 @@ closed, is kept letter by letter: it is somebody's text.
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Protocol
+
+from salus.connect.hl7v2.delimiters import Delimiters
 
 HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+\Z")
 UNSAFE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 SPACING = re.compile(r"\.(sp|br|in|ti|sk|ce|fi|nf)\s*([+-]?\d*)\Z")
-CHARSET_SWITCHES = {"2442": "\x1b$B", "2440": "\x1b$@", "2441": "\x1b$A", "242843": "\x1b$(C", "242844": "\x1b$(D"}
+CHARSET_SWITCHES = {
+    "2442": "\x1b$B",
+    "2440": "\x1b$@",
+    "2441": "\x1b$A",
+    "242843": "\x1b$(C",
+    "242844": "\x1b$(D",
+}
 
 
-class HasDelimiters(Protocol):
-    """What escaping needs to know of a message."""
-
-    @property
-    def field(self) -> str: ...
-    @property
-    def component(self) -> str: ...
-    @property
-    def repetition(self) -> str: ...
-    @property
-    def escape(self) -> str: ...
-    @property
-    def subcomponent(self) -> str: ...
-    @property
-    def truncation(self) -> str: ...
-
-
-def unescape(text: str, delimiters: HasDelimiters, codec: str = "utf-8") -> str:
+def unescape(text: str, delimiters: Delimiters, codec: str = "utf-8") -> str:
     """Return a value with its escape sequences resolved.
 
     `codec` is the message's character set, in which `\\Xhh..\\` gives bytes. Formatting commands become
@@ -52,7 +42,7 @@ def unescape(text: str, delimiters: HasDelimiters, codec: str = "utf-8") -> str:
     )(text)
 
 
-def escape(text: str, delimiters: HasDelimiters) -> str:
+def escape(text: str, delimiters: Delimiters) -> str:
     """Return a text as a value: delimiters as sequences, line breaks as `\\.br\\`."""
     mark = delimiters.escape
     if not mark:

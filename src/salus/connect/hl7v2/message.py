@@ -4,9 +4,9 @@ Source of the encoding rules: HL7 v2.8.2 chapter 2, sections 2.5 to 2.7.
 """
 
 import re
-from dataclasses import dataclass
 
 from salus.connect.errors import NotHl7, Untranslatable
+from salus.connect.hl7v2.delimiters import STANDARD, Delimiters
 from salus.connect.hl7v2.escapes import escape, unescape
 
 BOM = "\ufeff"
@@ -16,26 +16,6 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 LITERAL_END = re.compile(r"\\[rn]\"?[ \t]*(?=\r|\Z)")
 DOUBLED = "MSH-2 doubles the escape character: read as one"
 SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Delimiters:
-    """The five (or six) characters that MSH-1 and MSH-2 declare."""
-
-    field: str = "|"
-    component: str = "^"
-    repetition: str = "~"
-    escape: str = "\\"
-    subcomponent: str = "&"
-    truncation: str = ""
-
-    @property
-    def encoding(self) -> str:
-        """Return MSH-2."""
-        return f"{self.component}{self.repetition}{self.escape}{self.subcomponent}{self.truncation}"
-
-
-STANDARD = Delimiters()
 
 
 class Segment:
@@ -191,9 +171,7 @@ def declared_delimiters(text: str, warnings: list[str]) -> Delimiters:
         encoding = encoding + "".join(STANDARD.encoding[i] for i in range(len(encoding), 4))
         if len(set(encoding[:4])) < 4:
             encoding = (encoding[:1] + "".join(usual) + "^~\\&")[:4]
-    delimiters = Delimiters(
-        separator, encoding[0], encoding[1], encoding[2], encoding[3], encoding[4:5]
-    )
+    delimiters = Delimiters(separator, encoding[0], encoding[1], encoding[2], encoding[3], encoding[4:5])
     if len({separator, *encoding[:4]}) < 5:
         raise NotHl7("not-hl7", "MSH-1 and MSH-2 name the same character twice", where="MSH-2")
     return delimiters

@@ -58,7 +58,9 @@ def obr(walk: Walk, fields: list[str]) -> None:
 
 
 def _identifiers(walk: Walk, placer: str, filler: str) -> list[dict[str, Any]]:
-    found = ((entity(walk.ctx, raw, kind) if raw else None) for raw, kind in ((placer, "PLAC"), (filler, "FILL")))
+    found = (
+        (entity(walk.ctx, raw, kind) if raw else None) for raw, kind in ((placer, "PLAC"), (filler, "FILL"))
+    )
     return [identifier for identifier in found if identifier]
 
 
@@ -141,7 +143,9 @@ def spm(walk: Walk, fields: list[str]) -> None:
         return
     resource: Resource = {"resourceType": "Specimen", "subject": {"reference": walk.patient_ref}}
     apply(ctx, "SPM", fields, resource)
-    own = ctx.clean(value(fields, 2).split(ctx.rep)[0].replace(ctx.sub, ctx.comp).strip(ctx.comp).split(ctx.comp)[0])
+    own = ctx.clean(
+        value(fields, 2).split(ctx.rep)[0].replace(ctx.sub, ctx.comp).strip(ctx.comp).split(ctx.comp)[0]
+    )
     if own:
         resource["id"] = local_id("specimen", own)
     elif walk.report is not None:
@@ -158,7 +162,9 @@ def spm(walk: Walk, fields: list[str]) -> None:
 
 def _collected(walk: Walk, resource: Resource, fields: list[str]) -> None:
     parts = value(fields, 17).split(walk.ctx.comp)
-    finish = times.date_time(parts[1].split(walk.ctx.sub)[0].strip(), walk.ctx.zone) if len(parts) > 1 else None
+    finish = (
+        times.date_time(parts[1].split(walk.ctx.sub)[0].strip(), walk.ctx.zone) if len(parts) > 1 else None
+    )
     collection = resource.get("collection")
     if finish and isinstance(collection, dict) and "collectedDateTime" in collection:
         start = collection.pop("collectedDateTime")
@@ -191,7 +197,9 @@ def _medication(
         return
     segment = fields[0]
     walk.met.add("OBR")
-    resource: Resource = walk.medication if walk.medication is not None else {"resourceType": "MedicationRequest"}
+    resource: Resource = (
+        walk.medication if walk.medication is not None else {"resourceType": "MedicationRequest"}
+    )
     status = request_status(walk)
     resource["status"] = NOT_MEDICATION.get(status, status)
     resource["intent"] = "order"
@@ -204,7 +212,9 @@ def _medication(
     if not resource.get("medicationCodeableConcept"):
         resource["medicationCodeableConcept"] = {"text": "not stated"}
     dosage: dict[str, Any] = (resource.get("dosageInstruction") or [{}])[0]
-    wording = "; ".join(filter(None, (text(ctx, _wording(walk, value(fields, index))) for index in instructions)))
+    wording = "; ".join(
+        filter(None, (text(ctx, _wording(walk, value(fields, index))) for index in instructions))
+    )
     if wording:
         dosage["text"] = wording
     least, highest, unit = number(value(fields, amount)), number(value(fields, most)), value(fields, units)

@@ -16,7 +16,9 @@ def pid(walk: Walk, fields: list[str]) -> None:
     identity = patient_key(ctx, value(fields, 3), value(fields, 2), value(fields, 4))
     if identity is None:
         if not value(fields, 5) and not value(fields, 19):
-            raise Untranslatable("missing-patient", "PID names no patient: PID-3 and PID-5 are empty", where="PID-3")
+            raise Untranslatable(
+                "missing-patient", "PID names no patient: PID-3 and PID-5 are empty", where="PID-3"
+            )
         ctx.where = "PID-3"
         ctx.warn("no patient identifier: the patient is known by this message alone")
         identity = walk.fallback("patient")
@@ -54,7 +56,9 @@ def nk1(walk: Walk, fields: list[str]) -> None:
     if len(resource) == 2:
         return
     known = value(fields, 33) or value(fields, 12)
-    number = walk.ctx.clean(known.split(walk.ctx.rep)[0].split(walk.ctx.comp)[0]) or walk.ctx.clean(value(fields, 1))
+    number = walk.ctx.clean(known.split(walk.ctx.rep)[0].split(walk.ctx.comp)[0]) or walk.ctx.clean(
+        value(fields, 1)
+    )
     resource["id"] = local_id(walk.patient_id, "nk1", number or "1")
     walk.ctx.add(resource, "put" if walk.trigger.patient == "overlay" else "ensure")
 

@@ -82,7 +82,7 @@ def _observation(walk: Walk, fields: list[str], sort: str, raw: str, key: tuple[
         resource["category"] = category
     named = cwe(ctx, value(fields, 3)) if value(fields, 3) else None
     if named is None and walk.report is not None:
-        named = {name: held for name, held in walk.report["code"].items()}
+        named = dict(walk.report["code"])
     resource["code"] = named or {"text": "not stated"}
     walk.link(resource)
     if walk.report is not None:
@@ -196,7 +196,9 @@ def _value(ctx: Context, resource: Resource, sort: str, raw: str, unit: str) -> 
         parts_cq = first.split(ctx.comp)
         measured = number(parts_cq[0])
         if measured is not None:
-            resource["valueQuantity"] = quantity(ctx, measured, part(parts_cq, 1).replace(ctx.sub, ctx.comp) or unit)
+            resource["valueQuantity"] = quantity(
+                ctx, measured, part(parts_cq, 1).replace(ctx.sub, ctx.comp) or unit
+            )
             return
     elif sort in ATTACHED:
         found = attachment(ctx, sort, first)
@@ -226,7 +228,8 @@ def _structured(ctx: Context, resource: Resource, raw: str, unit: str) -> bool:
         return True
     if separator in (":", "/") and second is not None:
         resource["valueRatio"] = {
-            "numerator": quantity(ctx, first, unit) | ({"comparator": comparator} if comparator in ("<", ">") else {}),
+            "numerator": quantity(ctx, first, unit)
+            | ({"comparator": comparator} if comparator in ("<", ">") else {}),
             "denominator": quantity(ctx, second, ""),
         }
         return True
@@ -354,7 +357,9 @@ def nte(walk: Walk, fields: list[str]) -> None:
     elif kind == "Appointment":
         target["comment"] = f"{target['comment']}\n{wording}" if target.get("comment") else wording
     elif kind == "DocumentReference":
-        target["description"] = f"{target['description']}\n{wording}" if target.get("description") else wording
+        target["description"] = (
+            f"{target['description']}\n{wording}" if target.get("description") else wording
+        )
     elif kind == "Patient":
         ctx.where = "NTE"
         ctx.warn("a note on the patient has no place in the record: kept with the message")

@@ -11,7 +11,17 @@ from salus.connect.hl7v2.datatypes import cwe, location, number, practitioner
 from salus.connect.hl7v2.engine import apply
 from salus.connect.hl7v2.walk import Walk, value
 
-MINUTES = {"S": 1 / 60, "SEC": 1 / 60, "M": 1, "MIN": 1, "MINUTES": 1, "H": 60, "HR": 60, "HOUR": 60, "D": 1440}
+MINUTES = {
+    "S": 1 / 60,
+    "SEC": 1 / 60,
+    "M": 1,
+    "MIN": 1,
+    "MINUTES": 1,
+    "H": 60,
+    "HR": 60,
+    "HOUR": 60,
+    "D": 1440,
+}
 # whether the trigger's own meaning stands over what SCH-25 says
 FINAL = ("cancelled", "entered-in-error", "noshow")
 NEEDS_TIME = ("booked", "arrived", "checked-in", "fulfilled", "pending")
@@ -32,7 +42,9 @@ def sch(walk: Walk, fields: list[str]) -> None:
         if own:
             authority = ctx.clean(parts[1]) if len(parts) > 1 else ""
             occurrence = ctx.clean(value(fields, 3))
-            resource["id"] = local_id("appointment", authority or kind, own, *([occurrence] if occurrence else []))
+            resource["id"] = local_id(
+                "appointment", authority or kind, own, *([occurrence] if occurrence else [])
+            )
             break
     else:
         resource["id"] = walk.fallback("appointment")

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from salus.connect.hl7v2.charsets import UTF16
 
 # MSH at the beginning of a line (or of a frame, or of the file), then delimiters as MSH-1 and MSH-2 hold them
-START = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n\x0b\x1c]))[ \t\x0b\x00\x1a]*(MSH([^\sA-Za-z0-9])(?=[^\r\n]))")
+START = re.compile(
+    rb"(?:\A(?:\xef\xbb\xbf)?|(?<=[\r\n\x0b\x1c]))[ \t\x0b\x00\x1a]*(MSH([^\sA-Za-z0-9])(?=[^\r\n]))"
+)
 END_OF_FRAME = re.compile(rb"\x1c(?=[\r\n\x0b]|\Z)")
 ENVELOPE = re.compile(rb"(?:FHS|BHS|BTS|FTS)(?:[^\sA-Za-z0-9][^\r\n]*)?")
 BLANK = b"\r\n\t \x0b\x1c\x00\x1a"

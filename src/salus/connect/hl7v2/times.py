@@ -85,7 +85,11 @@ def clock(text: str) -> str | None:
 def says_time(text: str) -> bool:
     """Return whether a DTM says a time of day other than midnight."""
     parsed = _parse(text, "Asia/Shanghai")
-    return parsed is not None and parsed[1] > 3 and (parsed[0].hour, parsed[0].minute, parsed[0].second) != (0, 0, 0)
+    return (
+        parsed is not None
+        and parsed[1] > 3
+        and (parsed[0].hour, parsed[0].minute, parsed[0].second) != (0, 0, 0)
+    )
 
 
 def later(text: str, zone_name: str, minutes: float) -> str | None:

@@ -1,5 +1,6 @@
 """PV1, PV2, DG1, PR1, AL1, IAM, IN1: the visit, and what is known of the patient there."""
 
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +28,11 @@ def pv1(walk: Walk, fields: list[str]) -> None:
     sort = coding(ctx, value(fields, 2), "", "0004") if value(fields, 2) else None
     if sort is None:
         ctx.warn("no patient class")
-        sort = {"system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "code": "UNK", "display": "Unknown"}
+        sort = {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
+            "code": "UNK",
+            "display": "Unknown",
+        }
     resource["class"] = sort
     resource["subject"] = {"reference": walk.patient_ref}
     apply(ctx, "PV1", fields, resource)
@@ -41,7 +46,9 @@ def pv1(walk: Walk, fields: list[str]) -> None:
     if walk.trigger.encounter == "update" and resource["status"] == "unknown":
         # the message does not say in which state the visit is: leave it as it is known
         walk.visit_method = "update"
-        placeholder = {name: resource[name] for name in ("resourceType", "id", "status", "class", "subject")}
+        placeholder = deepcopy(
+            {name: resource[name] for name in ("resourceType", "id", "status", "class", "subject")}
+        )
         ctx.add(placeholder, "ensure")
         del resource["status"]
         ctx.add_again(resource, "overlay")
@@ -134,10 +141,16 @@ def dg1(walk: Walk, fields: list[str]) -> None:
     apply(ctx, "DG1", fields, resource)
     if not resource.get("code"):
         return
-    category = {"system": "http://terminology.hl7.org/CodeSystem/condition-category", "code": "encounter-diagnosis"}
+    category = {
+        "system": "http://terminology.hl7.org/CodeSystem/condition-category",
+        "code": "encounter-diagnosis",
+    }
     resource["category"] = [{"coding": [{**category, "display": "Encounter Diagnosis"}]}]
     if ctx.code(value(fields, 21)) == "D":
-        wrong = {"system": "http://terminology.hl7.org/CodeSystem/condition-ver-status", "code": "entered-in-error"}
+        wrong = {
+            "system": "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+            "code": "entered-in-error",
+        }
         resource["verificationStatus"] = {"coding": [wrong]}
     own = ctx.clean(value(fields, 20).split(ctx.comp)[0])
     named = ctx.clean(parts[0]) or str(resource["code"].get("text", ""))
