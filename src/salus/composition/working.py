@@ -36,12 +36,18 @@ def run() -> None:
 
 
 def _keep_on(loop: Callable[[], object], stop: threading.Event) -> None:
-    """Run a loop again when the database went away under it; anything else ends the worker loudly."""
+    """Run a loop again when the database went away under it; anything else stops the whole worker, loudly.
+
+    The supervisor starts a stopped worker again.
+    """
     from django.db import DatabaseError, connections
 
-    while not stop.is_set():
-        try:
-            loop()
-        except DatabaseError:
-            connections.close_all()
-            time.sleep(1)
+    try:
+        while not stop.is_set():
+            try:
+                loop()
+            except DatabaseError:
+                connections.close_all()
+                time.sleep(1)
+    finally:
+        stop.set()
