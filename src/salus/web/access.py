@@ -53,3 +53,18 @@ def requires(*allowed: str) -> Callable[[View], View]:
         return cast(View, login_required(guarded))
 
     return decorate
+
+
+def may(action: str, kind: str) -> Callable[[View], View]:
+    """Let only those into the view to whom some rule of the policy allows `action` on things of `kind`."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not policy.permits(principal(request), action, kind):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return cast(View, login_required(guarded))
+
+    return decorate

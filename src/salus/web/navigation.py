@@ -95,13 +95,16 @@ def groups(roles: Iterable[str], path: str) -> list[Group]:
         except NoReverseMatch:  # a room may be switched off: its pages then have no address
             continue
         found.setdefault(page.group, []).append((page, url))
-    best = max(
-        (url for links in found.values() for _page, url in links if path.startswith(url)), key=len, default=""
-    )
+    best = max((url for links in found.values() for _page, url in links if _within(path, url)), key=len, default="")
     return [
         Group(name, GROUPS[name], tuple(Link(page, url, url == best) for page, url in links))
         for name, links in found.items()
     ]
+
+
+def _within(path: str, url: str) -> bool:
+    """Tell whether the path is the page's own or lies under it; everything lies under Home, so Home is exact."""
+    return path == url or (url != "/" and path.startswith(url.rstrip("/") + "/"))
 
 
 def current(path: str) -> Page | None:
@@ -112,6 +115,6 @@ def current(path: str) -> Page | None:
             url = reverse(page.url_name)
         except NoReverseMatch:
             continue
-        if path.startswith(url) and (best is None or len(url) > best[0]):
+        if _within(path, url) and (best is None or len(url) > best[0]):
             best = (len(url), page)
     return best[1] if best else None

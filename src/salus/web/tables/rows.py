@@ -89,7 +89,7 @@ class QuerySetRows:
         if self.keyset:
             return rows.order_by(f"{sign}{self.keyset}")
         if asked.sort:
-            return rows.order_by(f"{sign}{asked.sort}", "pk")
+            return rows.order_by(f"{sign}{asked.sort}", f"{sign}pk")
         if rows.query.order_by or rows.query.extra_order_by:
             return rows.order_by(*rows.query.order_by, "pk")
         return rows.order_by(*(rows.model._meta.ordering or ()), "pk")

@@ -104,3 +104,17 @@ def layout(field: Any) -> str:
     from salus.web import forms
 
     return forms.kind(field)
+
+
+@register.simple_tag(takes_context=True)
+def live(context: template.Context, name: str) -> SafeString:
+    """Write a region of `web.live`: its present content, kept up to date by the script."""
+    from salus.web import live as regions
+
+    region = regions.get(name)
+    return format_html(
+        '<div class="live" data-live="{}" data-every="{}">{}</div>',
+        reverse("web:live", args=[name]),
+        int(max(region.every, 1) * 1000),
+        mark_safe(regions.render(region, context["request"])),  # noqa: S308 - rendered by a template
+    )
