@@ -1,0 +1,278 @@
+"""One block of households from first draw to written files: everything a worker does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from salus.city import tell_fhir, tell_hl7, tell_tables
+from salus.city.care import EMERGENCY, INPATIENT, care
+from salus.city.desks import Chart, desk_of
+from salus.city.facts import diagnoses, rows
+from salus.city.geography import Ground, ground
+from salus.city.identity import day_text
+from salus.city.institutions import Registers, registers
+from salus.city.measuring import panel_values
+from salus.city.outbox import Planted, Sent
+from salus.city.outbreak import Outbreak
+from salus.city.people import EMPLOYMENT, INSURANCE, NEVER, Population, Window, cause_of, people
+from salus.city.streams import substream
+from salus.city.systems import (
+    BOOKINGS,
+    DOCUMENTS,
+    LABORATORY,
+    MEDICINES,
+    ORDERS,
+    PRESSURE,
+    PROCEDURES,
+    VISITS,
+    Catalogue,
+    System,
+    catalogue,
+)
+from salus.city.telling import MINUTES, Telling
+
+Columns = dict[str, list[object]]
+Tell = Callable[[System], None]
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """What all blocks share."""
+
+    seed: int
+    residents: int
+    block_size: int
+    window: Window
+    ground: Ground
+    registers: Registers
+    catalogue: Catalogue
+    outbreak: Outbreak
+
+    @property
+    def blocks(self) -> int:
+        """Return the number of blocks."""
+        return -(-self.residents // self.block_size)
+
+    def quota(self, number: int) -> int:
+        """Return how many residents a block starts with."""
+        return min(self.block_size, self.residents - number * self.block_size)
+
+
+def plan_city(seed: int, residents: int, window: Window) -> City:
+    """Draw what all blocks share. Blocks hold 2,500 residents, in cities above 200,000 10,000."""
+    place = ground(seed, residents)
+    institutions = registers(seed, place, residents)
+    size = 2_500 if residents <= 200_000 else 10_000
+    return City(
+        seed, residents, size, window, place, institutions, catalogue(institutions), Outbreak.plan(seed, place, window)
+    )
+
+
+@dataclass(slots=True)
+class BlockResult:
+    """What a worker hands back: counts a system, and the truth's rows as columns."""
+
+    number: int
+    residents: int
+    sent: list[Sent]
+    planted: Planted
+    patients: Columns = field(default_factory=dict)
+    persons: Columns = field(default_factory=dict)
+    outbreak: list[dict[str, str]] = field(default_factory=list)
+
+
+def build_block(city: City, number: int, inbox: Path) -> BlockResult:
+    """Draw a block, write its messages under `inbox`, and return its truth."""
+    block = people(city.seed, city.ground, number, city.quota(number), city.window)
+    drawn = care(city.seed, city.ground, city.registers, block, city.window, city.outbreak)
+    telling = Telling(city.seed, city.ground, city.registers, city.catalogue, block, drawn, city.window)
+    _tell(telling)
+    sent, planted = telling.outbox.write(city.seed, inbox)
+    planted.late = telling.late
+    result = BlockResult(number, city.quota(number), sent, planted, _patients(telling), _persons(city, block))
+    visits = drawn.visits
+    for i in np.flatnonzero(visits.planted).tolist():
+        resident = int(visits.resident[i])
+        result.outbreak.append(
+            {"resident": block.code(resident), "day": _iso(int(visits.start[i]) // MINUTES), "institution": telling.place(int(visits.place[i])).code}
+        )
+    return result
+
+
+def _iso(day: int) -> str:
+    text = day_text(day)
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+
+
+def _tell(t: Telling) -> None:
+    """Send everything that happened to the block's residents."""
+    sender = tell_fhir.FhirSender(t)
+    visits, known = t.care.visits, diagnoses()
+    lots = substream_lots(t, len(visits), 10)
+    chronic = [d.code for d in known if d.chronic]
+    conditions = [frozenset(chronic[k] for k in np.flatnonzero(row).tolist()) for row in t.care.conditions]
+    latent = t.care.latent.tolist()
+    death, exits = t.block.death.tolist(), t.block.exit.tolist()
+    columns = (visits.resident, visits.start, visits.end, visits.kind, visits.diagnosis, visits.place, visits.doctor, visits.child)
+    for i, (resident, start, end, kind, what, place, doctor, child) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        died = end if kind == INPATIENT and death[resident] != NEVER and end == exits[resident] * MINUTES else 0
+        visit = tell_hl7.Happening(
+            f"{place:03d}{t.block.number:04d}{i:06d}", resident, start, end, kind, known[what], place, t.doctors[doctor], lots[i], died,
+            t.plan.operated[i], child,
+        )  # fmt: skip
+        _tell_visit(t, sender, visit, i, conditions[resident] | {known[what].code}, latent[resident])
+    for resident, minute in t.contracts:
+        system = t.system(VISITS, int(t.care.primary[resident]))
+        if system is not None:
+            _by_format(
+                system, lambda s, r=resident, m=minute: tell_hl7.tell_contract(t, s, r, m),  # type: ignore[misc]
+                lambda s, r=resident, m=minute: sender.contract(s, r, m),  # type: ignore[misc]
+                lambda s, r=resident, m=minute: tell_tables.tell_contract(t, s, r, m),  # type: ignore[misc]
+            )  # fmt: skip
+    _tell_doses(t)
+    tell_tables.tell_registers(t)
+    _tell_changes(t, sender)
+
+
+def substream_lots(t: Telling, count: int, width: int) -> list[list[float]]:
+    """Return uniform lots for the visits, from the telling room's own substream."""
+    lots: list[list[float]] = substream(t.desks.seed, "telling-visits", t.block.number).random((count, width)).tolist()
+    return lots
+
+
+def _by_format(system: System, hl7: Tell, fhir: Tell, table: Tell) -> None:
+    (hl7 if system.format == "hl7v2" else fhir if system.format == "fhir" else table)(system)
+
+
+def _tell_visit(
+    t: Telling, sender: tell_fhir.FhirSender, visit: tell_hl7.Happening, i: int, conditions: frozenset[str], levels: list[float]
+) -> None:
+    system = t.system(VISITS, visit.place)
+    if system is not None:
+        pressure = None
+        if t.plan.pressure[i]:
+            values = panel_values(t.block, visit.resident, "VITAL", levels, _noise(visit.lots), conditions)
+            pressure = (values[0][1], values[1][1])
+        _by_format(
+            system, lambda s: tell_hl7.tell_visit(t, s, visit), lambda s: sender.visit(s, visit, pressure),
+            lambda s: tell_tables.tell_visit(t, s, visit),
+        )  # fmt: skip
+    if t.plan.booked[i] and (system := t.system(BOOKINGS, visit.place)):
+        tell_hl7.tell_booking(t, system, visit)
+    if visit.kind == INPATIENT and (system := t.system(DOCUMENTS, visit.place)):
+        tell_hl7.tell_document(t, system, visit)
+    if t.plan.ambulance[i] and visit.kind == EMERGENCY:
+        tell_tables.tell_ambulance(t, t.catalogue.by_subject("emergency"), visit)
+    drugs = t.plan.drugs[i]
+    if drugs and (system := t.system(MEDICINES, visit.place)):
+        if system.format == "fhir":
+            sender.medicines(system, visit, drugs)
+        else:
+            tell_tables.tell_medicines(t, system, visit, drugs)
+    if visit.operated and (system := t.system(PROCEDURES, visit.place)):
+        if system.format == "fhir":
+            sender.procedure(system, visit)
+        elif system.format == "csv":
+            tell_tables.tell_procedure(t, system, visit)
+    panels = {row["panel"]: (row["loinc"], row["zh"]) for row in rows("panels")} if t.plan.panels[i] else {}
+    for k, panel in enumerate(t.plan.panels[i]):
+        values = panel_values(t.block, visit.resident, panel, levels, _noise(visit.lots[k:] + visit.lots[:k]), conditions)
+        order = f"L{visit.key}{k}"
+        ready = visit.start + 60 + int(visit.lots[6] * 400)
+        if system := t.system(ORDERS, visit.place):
+            tell_hl7.tell_order(t, system, visit, order, panels[panel])
+        if system := t.system(LABORATORY, visit.place):
+            if system.format == "hl7v2":
+                tell_hl7.tell_panel(t, system, visit, order, panels[panel], values, ready)
+            else:
+                tell_tables.tell_panel(t, system, visit, order, values, ready)
+
+
+def _noise(lots: list[float]) -> list[float]:
+    """Return roughly normal noises from uniform lots (sums of three, variance 1)."""
+    return [2 * (lots[k] + lots[(k + 3) % len(lots)] + lots[(k + 7) % len(lots)] - 1.5) for k in range(len(lots))]
+
+
+def _tell_doses(t: Telling) -> None:
+    doses, facts = t.care.vaccinations, rows("vaccines")
+    for k, (resident, minute, row) in enumerate(
+        zip(doses.resident.tolist(), doses.minute.tolist(), doses.row.tolist(), strict=True)
+    ):
+        system = t.vaccinator(resident, row)
+        if system is None:
+            continue
+        fact = facts[row]
+        tell = tell_hl7.tell_dose if system.format == "hl7v2" else tell_tables.tell_dose
+        lot = f"{fact['vaccine']}{minute // MINUTES // 90:04d}"
+        tell(t, system, resident, minute, f"D{t.block.number:04d}{k:06d}", int(fact["dose"]), (fact["atc"], fact["zh"]), lot)
+
+
+def _tell_changes(t: Telling, sender: tell_fhir.FhirSender) -> None:
+    """Send what changed in charts, and merges, from every system that has named the chart."""
+    for (index, _), chart in sorted(t.used.items(), key=lambda entry: entry[0]):
+        system = t.catalogue.systems[index]
+        told: list[tuple[int, int]] = [(n, when) for n, (when, _) in enumerate(chart.changes)]
+        for n, when in told:
+            late = chart.late and n == 0
+            arrives = chart.changes[1][0] + MINUTES if late else when
+            if arrives >= t.window.end * MINUTES:
+                continue
+            if system.format == "fhir":
+                sender.change(system, chart, when, chart.changes[n][1], arrives)
+            elif system.format == "hl7v2" and VISITS in system.records:
+                tell_hl7.tell_change(t, system, chart, when, chart.changes[n][1], arrives)
+        if chart.retired_at and system.format == "hl7v2" and chart.retired_at < t.window.end * MINUTES:
+            tell_hl7.tell_merge(t, system, chart)
+
+
+def local_patient_id(system: System, number: str) -> str:
+    """Return the Patient id that the translator of the system's format gives a chart number."""
+    return f"{system.authority}.{number}" if system.format == "hl7v2" else number
+
+
+def _patients(t: Telling) -> Columns:
+    columns: Columns = {name: [] for name in ("source", "patient", "resident", "desk", "errors", "merged_into")}
+    for (index, number), chart in sorted(t.used.items(), key=lambda entry: entry[0]):
+        system = t.catalogue.systems[index]
+        columns["source"].append(system.code)
+        columns["patient"].append(local_patient_id(system, number))
+        columns["resident"].append(t.block.code(chart.resident))
+        columns["desk"].append(desk_of(system))
+        columns["errors"].append(" ".join(chart.errors))
+        columns["merged_into"].append(_merged_into(t, system, chart))
+    return columns
+
+
+def _merged_into(t: Telling, system: System, chart: Chart) -> str:
+    merged = chart.kept is not None and system.format == "hl7v2" and chart.retired_at < t.window.end * MINUTES
+    return local_patient_id(system, chart.kept.number) if merged and chart.kept else ""
+
+
+AGE_GROUPS = ((0, "0-4"), (5, "5-14"), (15, "15-44"), (45, "45-64"), (65, "65+"))
+
+
+def _persons(city: City, block: Population) -> Columns:
+    names = (
+        "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district", "street", "household", "local",
+        "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause", "born_here", "mother",
+    )  # fmt: skip
+    columns: Columns = {name: [] for name in names}
+    for i in range(len(block)):
+        age = (city.window.end - int(block.birth[i])) / 365.25
+        street = city.ground.streets[int(block.home_street[block.household[i]])]
+        death = int(block.death[i])
+        values = (
+            block.code(i), block.identity[i], block.surname[i] + block.given[i], f"{block.surname_pinyin[i]} {block.given_pinyin[i]}",
+            "female" if block.sex[i] else "male", _iso(int(block.birth[i])), next(g for low, g in reversed(AGE_GROUPS) if age >= low or low == 0),
+            int(block.stratum[i]), street.parent, street.code, f"H{block.number:05d}{int(block.household[i]):05d}", bool(block.local[i]),
+            EMPLOYMENT[int(block.employment[i])], INSURANCE[int(block.insurance[i])], bool(block.poverty[i]), int(block.disability[i]),
+            _iso(int(block.entry[i])), _iso(int(block.exit[i])) if block.exit[i] < city.window.end else "",
+            _iso(death) if death != NEVER else "", cause_of(int(block.cause[i]))[0] if death != NEVER else "", bool(block.born_here[i]),
+            block.code(int(block.mother[i])) if block.mother[i] != NEVER else "",
+        )  # fmt: skip
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    return columns
+
