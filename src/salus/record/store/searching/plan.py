@@ -147,8 +147,8 @@ def _chain(
         inner = _filter(target, chained, value, query, scopes, now)
         text, values = _seen(target, scopes, inner)
         alternatives.append(
-            "select d.rid from record_resource t join record_reference d"  # noqa: S608 - our own names
-            f" on d.id = t.id and d.kind = t.kind and {links} where {text}"
+            "select d.rid from record_resource t cross join record_reference d"  # noqa: S608 - our own names
+            f" where d.id = t.id and d.kind = t.kind and {links} and {text}"
         )
         params += values
     if not alternatives:

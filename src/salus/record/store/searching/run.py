@@ -17,7 +17,7 @@ from salus.record.store.searching.cursor import fingerprint, seal, unseal
 from salus.record.store.searching.parameters import search_parameters
 from salus.record.store.searching.plan import Plan, Scopes, Sees, plan, split_include
 from salus.record.store.searching.query import Page, SearchError, SearchQuery
-from salus.record.store.searching.sort import beyond, order_by, sort_keys
+from salus.record.store.searching.sort import Key, beyond, order_by, sort_keys
 from salus.record.store.types import Stored
 
 INCLUDED_MOST = 10_000
@@ -42,14 +42,15 @@ def search(
     """
     scopes: Scopes = (lambda _: scope) if hasattr(scope, "sql") else scope
     made = plan(resource_type, query, scopes, now or datetime.now(UTC))
-    source, params = _matching(made, scopes)
+    source, params, number = _matching(made, scopes)
     total = None
     if made.total or made.count == 0:
-        cursor.execute(f"select count(*) from (select distinct r.rid {source}) q", params)  # noqa: S608 - our own names, values are parameters
+        cursor.execute(f"select count(*) from (select distinct {number} {source}) q", params)  # noqa: S608 - our own names, values are parameters
         total = int(cursor.fetchone()[0])
     if made.count == 0:
         return Page([], [], None, total, tuple(made.ignored), tuple(made.used))
-    rids, following = _page(cursor, made, query, source, params)
+    keys = sort_keys(made.type, made.sort, number)
+    rids, following = _page(cursor, made, query, keys, source, params)
     resources = read_rids(cursor, rids)
     return Page(
         resources,
@@ -61,11 +62,11 @@ def search(
     )
 
 
-def _matching(made: Plan, scopes: Scopes) -> tuple[str, list[Any]]:
-    """Return the from and where clauses that name the matching resources `r`."""
+def _matching(made: Plan, scopes: Scopes) -> tuple[str, list[Any], str]:
+    """Return the from and where clauses that name the matching resources `r`, and their number's column."""
     seen, seen_params = scopes(made.type).sql("r.person_id")
     conditions = list(made.conditions)
-    start = "from record_resource r"
+    start, number = "from record_resource r", "r.rid"
     params: list[Any] = []
     texts: list[str] = []
     if not ONE_PERSON.search(seen) and not any(
@@ -77,8 +78,9 @@ def _matching(made: Plan, scopes: Scopes) -> tuple[str, list[Any]]:
             conditions.remove(lead)
             if lead.single:
                 # The index holds these resources in the order of their numbers: the page is its first part.
-                start = f"from record_{lead.table} x join record_resource r on r.rid = x.rid"
-                texts.append(lead.where)
+                # A cross join, because SQLite then keeps the order in which the tables are named.
+                start, number = f"from record_{lead.table} x cross join record_resource r", "x.rid"
+                texts.append(f"r.rid = x.rid and {lead.where}")
             else:
                 texts.append(f"r.rid in {lead.subquery()}")
             params += lead.params
@@ -88,14 +90,18 @@ def _matching(made: Plan, scopes: Scopes) -> tuple[str, list[Any]]:
         texts.append(text)
         params += values
     texts.append(f"({seen})")
-    return f"{start} where {' and '.join(texts)}", [*params, *seen_params]
+    return f"{start} where {' and '.join(texts)}", [*params, *seen_params], number
 
 
 def _page(
-    cursor: CursorWrapper, made: Plan, query: SearchQuery, source: str, params: list[Any]
+    cursor: CursorWrapper,
+    made: Plan,
+    query: SearchQuery,
+    keys: Sequence[Key],
+    source: str,
+    params: list[Any],
 ) -> tuple[list[int], str | None]:
     """Return the numbers of the page's resources in order, and the cursor of the next page."""
-    keys = sort_keys(made.type, made.sort)
     mark = fingerprint(made.type, query.parameters)
     columns = ", ".join(f"{key.sql} as k{i}" for i, key in enumerate(keys))
     start, _, where = source.partition(" where ")
@@ -105,7 +111,7 @@ def _page(
         text, values = beyond(keys, after) if after else ("1=1", [])
         sql, params = f"select * from ({inner}) q where {text}", [*params, *values]  # noqa: S608 - our own names, values are parameters
     elif after:
-        sql, params = f"{inner} and r.rid > %s", [*params, after[0]]
+        sql, params = f"{inner} and {keys[0].sql} > %s", [*params, after[0]]
     else:
         sql = inner
     cursor.execute(f"{sql} order by {order_by(keys)} limit {made.count + 1}", params)

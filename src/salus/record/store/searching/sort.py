@@ -28,8 +28,9 @@ class Key:
     descending: bool
 
 
-def sort_keys(resource_type: str, text: str) -> list[Key]:
-    """Return the keys of a `_sort` value ("date,-_lastUpdated"); the resource's own number ends them.
+def sort_keys(resource_type: str, text: str, number: str) -> list[Key]:
+    """Return the keys of a `_sort` value ("date,-_lastUpdated"); the resource's own number, the column
+    `number`, ends them.
 
     A resource with several values sorts by its lowest going up and its highest going down; those without
     come last. Raises `SearchError` ("unknown-parameter").
@@ -44,7 +45,7 @@ def sort_keys(resource_type: str, text: str) -> list[Key]:
                 "unknown-parameter", "Cannot sort by this", where="_sort", fix="Sort by a search parameter"
             )
         keys.append(_key(parameter, descending, len(keys)))
-    return [*keys, Key("r.rid", "", False)]
+    return [*keys, Key(number, "", False)]
 
 
 def _key(parameter: Parameter, descending: bool, number: int) -> Key:
