@@ -21,6 +21,7 @@ from salus.record.fhir.app import application
 from salus.record.smart import tokens
 
 DATABASES = ["default", "audit"]
+FORM = "application/x-www-form-urlencoded"
 BASE = "http://testserver/fhir"
 OF_ROLE = [role.value for role in Role]
 
@@ -63,7 +64,11 @@ class World:
             },
         )
         AccessToken.objects.create(
-            user=account, application=app, token=text, scope=scope, expires=timezone.now() + timedelta(hours=1)
+            user=account,
+            application=app,
+            token=text,
+            scope=scope,
+            expires=timezone.now() + timedelta(hours=1),
         )
         return text
 
@@ -85,7 +90,9 @@ def fresh() -> Iterator[None]:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """Two institutions, each with a source system that holds a token of its own."""
     district = District.objects.create(code="110101", name="东城")
-    hospital = Institution.objects.create(code="H1", name="第一医院", kind="general_hospital", district=district)
+    hospital = Institution.objects.create(
+        code="H1", name="第一医院", kind="general_hospital", district=district
+    )
     other = Institution.objects.create(code="H2", name="第二医院", kind="general_hospital", district=district)
     sources: dict[str, Source] = {}
     for number, (code, institution) in enumerate((("his-1", hospital), ("his-2", other)), 1):
@@ -167,7 +174,11 @@ def observation(subject: str, value: float = 5.5, **more: Any) -> dict[str, Any]
         "code": {"coding": [{"system": "http://loinc.org", "code": "15074-8"}]},
         "subject": {"reference": subject},
         "effectiveDateTime": "2026-03-01T08:00:00+08:00",
-        "valueQuantity": {"value": value, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"},
+        "valueQuantity": {
+            "value": value,
+            "unit": "mmol/L",
+            "system": "http://unitsofmeasure.org",
+            "code": "mmol/L",
+        },
         **more,
     }
-

@@ -115,7 +115,10 @@ def test_patch_in_a_transaction(http: Client, his: dict[str, str]) -> None:
         (bundle("transaction", entry("POST", "Patient")), 400),
         (bundle("transaction", entry("POST", "Observation", patient())), 400),
         (bundle("transaction", entry("PUT", "Patient/a", patient(id="b"))), 400),
-        (bundle("transaction", entry("PUT", "Patient/a", patient()), entry("PUT", "Patient/a", patient())), 400),
+        (
+            bundle("transaction", entry("PUT", "Patient/a", patient()), entry("PUT", "Patient/a", patient())),
+            400,
+        ),
         (bundle("transaction", entry("POST", "Observation", observation("urn:uuid:none"))), 400),
         (bundle("transaction", entry("POST", "http://elsewhere/Patient", patient())), 400),
         (bundle("transaction", entry("DELETE", "Patient/none")), 404),
@@ -129,7 +132,9 @@ def test_refused_bundles(http: Client, his: dict[str, str], made: dict[str, Any]
     assert not Resource.objects.filter(version__gt=0).exists()
 
 
-def test_a_clinician_may_not_write_a_bundle_for_a_stranger(http: Client, world: World, his: dict[str, str]) -> None:
+def test_a_clinician_may_not_write_a_bundle_for_a_stranger(
+    http: Client, world: World, his: dict[str, str]
+) -> None:
     http.put("Patient/a", patient(id="a"), his)
     clinician = world.account("clinician", institution=world.other)
     answer = http.post(
@@ -142,7 +147,9 @@ def test_a_clinician_may_not_write_a_bundle_for_a_stranger(http: Client, world: 
 
 @pytest.mark.slow
 def test_synthea_transactions(http: Client, his: dict[str, str], shared: Path) -> None:
-    files = sorted((shared / "record" / "synthea-r4-bundles").rglob("*.json"), key=lambda path: path.stat().st_size)
+    files = sorted(
+        (shared / "record" / "synthea-r4-bundles").rglob("*.json"), key=lambda path: path.stat().st_size
+    )
     if not files:
         pytest.skip("no Synthea bundles in the reference data")
     done = 0

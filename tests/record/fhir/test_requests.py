@@ -9,7 +9,14 @@ from salus.record.fhir import body, patch
 from salus.record.fhir.bundles import in_order, read
 from salus.record.fhir.outcome import FhirError
 from salus.record.fhir.references import local, references, rewrite
-from salus.record.fhir.request import Request, check_accept, parse_query, split_path, unchanged_since, version_of
+from salus.record.fhir.request import (
+    Request,
+    check_accept,
+    parse_query,
+    split_path,
+    unchanged_since,
+    version_of,
+)
 from salus.record.fhir.routing import Interaction, route
 from salus.record.fhir.types import types
 
@@ -151,7 +158,10 @@ def test_patch() -> None:
         ([{"op": "replace", "path": "/id", "value": "2"}], 422),
         ([{"op": "replace", "path": "/resourceType", "value": "Group"}], 422),
         ([{"op": "replace", "path": "", "value": []}], 422),
-        ([{"op": "add", "path": "/a", "value": [0]}] + [{"op": "copy", "from": "/a", "path": "/a/-"}] * 40, 422),
+        (
+            [{"op": "add", "path": "/a", "value": [0]}] + [{"op": "copy", "from": "/a", "path": "/a/-"}] * 40,
+            422,
+        ),
         ([{"op": "add", "path": "/a", "value": 1}] * 501, 400),
     ],
 )

@@ -26,7 +26,10 @@ def test_life_of_a_resource(http: Client, his: dict[str, str]) -> None:
     assert read.json()["meta"]["versionId"] == "1"
     assert read.headers["content-type"].startswith("application/fhir+json")
     assert http.get(f"Patient/{id}", his | {"if-none-match": 'W/"1"'}).status_code == 304
-    assert http.get(f"Patient/{id}", his | {"if-modified-since": read.headers["last-modified"]}).status_code == 304
+    assert (
+        http.get(f"Patient/{id}", his | {"if-modified-since": read.headers["last-modified"]}).status_code
+        == 304
+    )
 
     changed = http.put(f"Patient/{id}", patient(id=id, gender="female"), his)
     assert (changed.status_code, changed.headers["etag"]) == (200, 'W/"2"')

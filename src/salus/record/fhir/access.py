@@ -37,7 +37,7 @@ def scope(exchange: Exchange, action: str, type: str) -> Scope:
 
 
 def check_type(exchange: Exchange, action: str, type: str) -> None:
-    """Raise `FhirError` 403 when no resource of this type could ever be allowed, before anything is looked up."""
+    """Raise `FhirError` 403, before anything is looked up, when no resource of this type is ever allowed."""
     scope(exchange, action, type)
 
 
@@ -75,7 +75,9 @@ def check(exchange: Exchange, action: str, stored: Stored, *, version: int | Non
 
 def require(exchange: Exchange, action: str, type: str, *, person_id: UUID | None = None) -> None:
     """Raise `FhirError` 403 unless the asker may do the action to a resource that is not stored yet."""
-    target = Target("resource", person_id=person_id, resource_type=type, source_id=exchange.principal.source_id)
+    target = Target(
+        "resource", person_id=person_id, resource_type=type, source_id=exchange.principal.source_id
+    )
     if not policy.decide(exchange.principal, action, target).allowed:
         exchange.entries.append(entry(exchange, action, type, person_id=person_id, outcome=REFUSED))
         raise forbidden()
@@ -100,7 +102,9 @@ def listed(
         detail["parameters"] = names
     for person in found or (None,):
         glass = person is not None and person in exchange.principal.break_glass
-        exchange.entries.append(entry(exchange, action, type, person_id=person, detail=detail, break_glass=glass))
+        exchange.entries.append(
+            entry(exchange, action, type, person_id=person, detail=detail, break_glass=glass)
+        )
 
 
 def entry(
@@ -128,6 +132,6 @@ def entry(
 
 
 def refused(exchange: Exchange, response: Response) -> list[AuditEntry]:
-    """Return the audit entries of a write that was rolled back: what was tried, marked as refused or failed."""
+    """Return the audit entries of a write that was rolled back, marked as refused or failed."""
     outcome = REFUSED if response.status in {401, 403, 404} else FAILED
     return [replace(one, outcome=outcome) for one in exchange.entries]

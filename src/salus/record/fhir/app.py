@@ -36,7 +36,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         response = respond(from_error(error))
     except Overloaded:
         response = respond(
-            FhirError(503, "throttled", "Too many requests wait", fix="Try later", headers=(("retry-after", "1"),))
+            FhirError(
+                503, "throttled", "Too many requests wait", fix="Try later", headers=(("retry-after", "1"),)
+            )
         )
     except Disconnected:
         return
@@ -111,11 +113,15 @@ async def _body(request: Request, receive: Receive, limit: int) -> bytes:
 
 async def _send(scope: Scope, send: Send, response: Response) -> None:
     body = b"" if scope["method"] == "HEAD" else response.body
-    headers = [(b"content-length", str(len(response.body)).encode())] if response.status not in {204, 304} else []
+    headers = (
+        [(b"content-length", str(len(response.body)).encode())] if response.status not in {204, 304} else []
+    )
     if response.body:
         headers.append((b"content-type", response.media.encode()))
     headers.append((b"cache-control", b"no-store"))
     headers.append((b"x-content-type-options", b"nosniff"))
-    headers.extend((name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers)
+    headers.extend(
+        (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers
+    )
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -50,7 +50,9 @@ def read(bundle: dict[str, Any], base: str) -> tuple[str, list[Entry]]:
         raise FhirError(400, "structure", "Only a Bundle may be posted here", expression="resourceType")
     kind = bundle.get("type")
     if kind not in {"batch", "transaction"}:
-        raise FhirError(400, "value", "The Bundle is neither a batch nor a transaction", expression="Bundle.type")
+        raise FhirError(
+            400, "value", "The Bundle is neither a batch nor a transaction", expression="Bundle.type"
+        )
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
         raise FhirError(400, "structure", "Bundle.entry is not an array", expression="Bundle.entry")
@@ -77,12 +79,16 @@ def _entry(position: int, entry: Any, base: str) -> Entry:
         raise FhirError(400, "required", "The entry has no request", expression=f"{where}.request")
     method, address = request.get("method"), request.get("url")
     if not isinstance(method, str) or method not in ORDER:
-        raise FhirError(400, "value", "The entry's method is not an HTTP verb", expression=f"{where}.request.method")
+        raise FhirError(
+            400, "value", "The entry's method is not an HTTP verb", expression=f"{where}.request.method"
+        )
     if not isinstance(address, str) or len(address) > 4096:
         raise FhirError(400, "required", "The entry has no address", expression=f"{where}.request.url")
     resource = entry.get("resource")
     if resource is not None and not isinstance(resource, dict):
-        raise FhirError(400, "structure", "The entry's resource is not an object", expression=f"{where}.resource")
+        raise FhirError(
+            400, "structure", "The entry's resource is not an object", expression=f"{where}.resource"
+        )
     if resource is None and method in {"POST", "PUT", "PATCH"}:
         raise FhirError(400, "required", "The entry has no resource", expression=f"{where}.resource")
     full_url = entry.get("fullUrl", "")
@@ -110,7 +116,9 @@ def _address(address: str, base: str, where: str) -> tuple[tuple[str, ...], Para
         address = address[len(base) + 1 :]
     path, _, query = address.lstrip("/").partition("?")
     if "://" in path or path.startswith("urn:"):
-        raise FhirError(400, "value", "The entry's address is not on this server", expression=f"{where}.request.url")
+        raise FhirError(
+            400, "value", "The entry's address is not on this server", expression=f"{where}.request.url"
+        )
     try:
         segments = tuple(unquote(part, errors="strict") for part in path.split("/") if part)
         return segments, parse_query(query.encode())
@@ -130,5 +138,7 @@ def _check_target(entry: Entry, resource: dict[str, Any]) -> None:
     if entry.method == "PUT" and len(entry.segments) == 2:
         check_id(entry.segments[1])
         if resource.get("id", entry.segments[1]) != entry.segments[1]:
-            raise FhirError(400, "value", "The entry's address and resource differ in id", expression=entry.where)
+            raise FhirError(
+                400, "value", "The entry's address and resource differ in id", expression=entry.where
+            )
         entry.id = entry.segments[1]

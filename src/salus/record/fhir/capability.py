@@ -71,7 +71,8 @@ def _security(base: str) -> dict[str, Any]:
             {
                 "url": OAUTH_URIS,
                 "extension": [
-                    {"url": name, "valueUri": address[name]} for name in ("authorize", "token", "introspect", "revoke")
+                    {"url": name, "valueUri": address[name]}
+                    for name in ("authorize", "token", "introspect", "revoke")
                 ],
             }
         ],
@@ -82,7 +83,7 @@ def _resource(type: str) -> dict[str, Any]:
     if type == PERSON:
         return {
             "type": type,
-            "documentation": "The golden record of a resident, put together from all sources; its id is the person's.",
+            "documentation": "The golden record of a resident, from all sources; its id is the person's.",
             "interaction": [{"code": "read"}],
         }
     found: dict[str, Any] = {

@@ -27,5 +27,7 @@ def of(cursor: CursorWrapper, rid: int, body: bytes) -> frozenset[str]:
 
 def _labels(body: bytes) -> frozenset[str]:
     labels = (orjson.loads(body).get("meta") or {}).get("security")
-    codes = {one.get("code") for one in labels if isinstance(one, dict)} if isinstance(labels, list) else set()
+    codes = (
+        {one.get("code") for one in labels if isinstance(one, dict)} if isinstance(labels, list) else set()
+    )
     return frozenset(category for code, category in LABELS.items() if code in codes)

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-
 from salus.kernel import policy
 from salus.kernel.policy.words import uuid_value
 from salus.record import store
@@ -25,7 +24,7 @@ def everything(exchange: Exchange) -> Response:
     """Answer `$everything`: all linked Patients and all that belongs to them, from every source.
 
     What the asker's role, relation, scopes or lack of a stronger permission hide is left out.
-    Source: http://hl7.org/fhir/R4/patient-operation-everything.html (start, end and care dates are not served).
+    Source: http://hl7.org/fhir/R4/patient-operation-everything.html (without start, end and care dates).
     """
     query = _parameters(exchange)
     access.check_type(exchange, "read", "Patient")
@@ -75,13 +74,20 @@ def _parameters(exchange: Exchange) -> Parameters:
     if exchange.request.method == "POST" and exchange.request.body:
         given = decode_resource(exchange.request.body).get("parameter")
         for one in given if isinstance(given, list) else ():
-            value = next((v for k, v in one.items() if k.startswith("value")), None) if isinstance(one, dict) else None
+            value = (
+                next((v for k, v in one.items() if k.startswith("value")), None)
+                if isinstance(one, dict)
+                else None
+            )
             if value is not None:
                 query.append((str(one.get("name")), str(value)))
     for name, _ in query:
         if name not in KNOWN:
             raise FhirError(
-                400, "not-supported", "$everything does not know this parameter", fix="Use _type, _since, _count"
+                400,
+                "not-supported",
+                "$everything does not know this parameter",
+                fix="Use _type, _since, _count",
             )
     return query
 
@@ -130,5 +136,3 @@ def _window(query: Parameters, where: list[str], params: list[Any]) -> None:
                 params.append(stamp.micros(moment))
         except (ValueError, TypeError, OverflowError):
             raise FhirError(400, "value", f"{name} is not what this server expects") from None
-
-

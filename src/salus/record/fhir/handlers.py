@@ -14,6 +14,7 @@ from salus.record.fhir import (
     writing,
 )
 from salus.record.fhir.exchange import Exchange
+from salus.record.fhir.journal import Arrival, Journal, Reply
 from salus.record.fhir.outcome import Response
 from salus.record.fhir.request import Request
 from salus.record.fhir.routing import WRITES, Interaction
@@ -82,15 +83,15 @@ def write(exchange: Exchange) -> Response:
 class Refusal:
     """A source's write that was refused, to be kept as a dead letter after its transaction is gone."""
 
-    journal: journal.Journal
-    arrival: journal.Arrival
-    reply: journal.Reply
+    kept_by: Journal
+    arrival: Arrival
+    reply: Reply
     code: str
     reason: str
 
     def keep(self) -> None:
         """Hand it to the journal."""
-        self.journal.refuse(self.arrival, self.reply, self.code, self.reason)
+        self.kept_by.refuse(self.arrival, self.reply, self.code, self.reason)
 
 
 def refusal(exchange: Exchange, response: Response, code: str, reason: str) -> Refusal | None:
@@ -103,9 +104,9 @@ def refusal(exchange: Exchange, response: Response, code: str, reason: str) -> R
     return Refusal(kept, _arrival(exchange), _reply(response), code, reason)
 
 
-def _arrival(exchange: Exchange) -> journal.Arrival:
+def _arrival(exchange: Exchange) -> Arrival:
     request = exchange.request
-    return journal.Arrival(
+    return Arrival(
         source_id=exchange.principal.source_id or 0,
         method=request.method,
         target=request.target,
@@ -117,5 +118,5 @@ def _arrival(exchange: Exchange) -> journal.Arrival:
     )
 
 
-def _reply(response: Response) -> journal.Reply:
-    return journal.Reply(response.status, response.headers, response.body)
+def _reply(response: Response) -> Reply:
+    return Reply(response.status, response.headers, response.body)

@@ -45,7 +45,9 @@ def collection(exchange: Exchange) -> Response:
     query = exchange.request.query
     _check(query)
     if not type:
-        raise FhirError(400, "not-supported", "A history of everything is not served", fix="Ask a type's _history")
+        raise FhirError(
+            400, "not-supported", "A history of everything is not served", fix="Ask a type's _history"
+        )
     found = access.scope(exchange, "history", type)
     count = count_of(query, default=COUNT, most=MAX_COUNT)
     condition, params = found.sql("r.person_id")
@@ -98,7 +100,11 @@ def _entry(base: str, one: Stored) -> dict[str, Any]:
     said: dict[str, Any] = {
         "fullUrl": f"{base}/{one.type}/{one.id}",
         "request": {"method": method, "url": address},
-        "response": {"status": status, "etag": f'W/"{one.version}"', "lastModified": stamp.instant(one.updated)},
+        "response": {
+            "status": status,
+            "etag": f'W/"{one.version}"',
+            "lastModified": stamp.instant(one.updated),
+        },
     }
     if not one.deleted:
         said["resource"] = one.body
@@ -108,7 +114,9 @@ def _entry(base: str, one: Stored) -> dict[str, Any]:
 def _check(query: Parameters) -> None:
     for name, _ in query:
         if name not in KNOWN:
-            raise FhirError(400, "not-supported", "A history does not know this parameter", fix="Use _count, _since")
+            raise FhirError(
+                400, "not-supported", "A history does not know this parameter", fix="Use _count, _since"
+            )
 
 
 def _number(query: Parameters, name: str) -> int | None:
@@ -130,6 +138,6 @@ def _since(query: Parameters) -> int | None:
             raise ValueError
         return int(moment.timestamp() * 1_000_000)
     except (ValueError, OverflowError):
-        raise FhirError(400, "value", "_since is not an instant", fix="Write it as 2026-01-31T08:00:00+08:00") from None
-
-
+        raise FhirError(
+            400, "value", "_since is not an instant", fix="Write it as 2026-01-31T08:00:00+08:00"
+        ) from None

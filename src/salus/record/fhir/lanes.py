@@ -29,7 +29,9 @@ class Lane(Generic[Task, Answer]):
     which is raised to that task's asker alone. `waiting` bounds the queue.
     """
 
-    def __init__(self, name: str, work: Work[Task, Answer], *, threads: int, batch: int, waiting: int = 4096) -> None:
+    def __init__(
+        self, name: str, work: Work[Task, Answer], *, threads: int, batch: int, waiting: int = 4096
+    ) -> None:
         self._name = name
         self._work = work
         self._threads = threads
@@ -93,7 +95,9 @@ class Lane(Generic[Task, Answer]):
             answers = self._work([task for task, _, _ in taken])
         except BaseException as error:  # noqa: BLE001  every asker must hear; the asker's side logs it
             answers = [error] * len(taken)
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | BaseException]]] = {}
+        by_loop: dict[
+            asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer | BaseException]]
+        ] = {}
         for (_, loop, future), answer in zip(taken, answers, strict=True):
             by_loop.setdefault(loop, []).append((future, answer))
         for loop, settled in by_loop.items():
@@ -109,5 +113,3 @@ def _settle(settled: list[tuple[asyncio.Future[Answer], Answer | BaseException]]
             future.set_exception(answer)
         else:
             future.set_result(answer)
-
-

@@ -29,7 +29,7 @@ class _Asked:
 
 
 def match(exchange: Exchange) -> Response:
-    """Answer `$match`: candidates that the asker may see, best first, each with a score from 0 to 1 and a grade.
+    """Answer `$match`: candidates that the asker may see, best first, each with a score and a grade.
 
     The score is the probability that both are one person. "certain" is an equal valid identity number (or
     passport), "probable" what linking would join, "possible" what it would send to review.
@@ -46,7 +46,13 @@ def match(exchange: Exchange) -> Response:
     persons: list[UUID | None] = []
     for one in store.read_rids(exchange.cursor, ranked[: 4 * MAX_COUNT]):
         weight = None if one.rid in certain else scores[one.rid]
-        grade = "certain" if weight is None else "probable" if weight >= weighing.thresholds().link else "possible"
+        grade = (
+            "certain"
+            if weight is None
+            else "probable"
+            if weight >= weighing.thresholds().link
+            else "possible"
+        )
         if (asked.only_certain and grade != "certain") or not _visible(exchange, one):
             continue
         entries.append(_entry(exchange.request.base, one, weight, grade))
@@ -100,10 +106,14 @@ def _asked(body: dict[str, Any]) -> _Asked:
     } if isinstance(body.get("parameter"), list) else {}  # fmt: skip
     patient = given.get("resource", {}).get("resource")
     if body["resourceType"] != "Parameters" or not isinstance(patient, dict):
-        raise FhirError(400, "required", "The Parameters hold no Patient to match", expression="parameter.resource")
+        raise FhirError(
+            400, "required", "The Parameters hold no Patient to match", expression="parameter.resource"
+        )
     if patient.get("resourceType") != "Patient":
         raise FhirError(400, "value", "Only a Patient can be matched", expression="parameter.resource")
     count = given.get("count", {}).get("valueInteger", COUNT)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise FhirError(400, "value", "count is not a positive number", expression="parameter.count")
-    return _Asked(patient, given.get("onlyCertainMatches", {}).get("valueBoolean") is True, min(count, MAX_COUNT))
+    return _Asked(
+        patient, given.get("onlyCertainMatches", {}).get("valueBoolean") is True, min(count, MAX_COUNT)
+    )

@@ -17,7 +17,7 @@ from salus.record.validate import validate
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: where it may be called, by which methods, and what answers it. `types` empty: every type."""
+    """One operation: where it may be called, how, and what answers it. `types` empty: every type."""
 
     name: str
     definition: str
@@ -43,7 +43,11 @@ def perform(exchange: Exchange) -> Response:
     if exchange.request.method not in operation.methods:
         names = ", ".join(sorted(operation.methods))
         raise FhirError(
-            405, "not-supported", "The operation is not called so", fix=f"Use {names}", headers=(("allow", names),)
+            405,
+            "not-supported",
+            "The operation is not called so",
+            fix=f"Use {names}",
+            headers=(("allow", names),),
         )
     return operation.perform(exchange)
 

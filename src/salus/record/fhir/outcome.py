@@ -84,7 +84,9 @@ def not_found() -> FhirError:
 
 def gone() -> FhirError:
     """Return the answer for a deleted resource that the asker may read."""
-    return FhirError(410, "deleted", "The resource was deleted", fix="Its earlier versions are in its _history")
+    return FhirError(
+        410, "deleted", "The resource was deleted", fix="Its earlier versions are in its _history"
+    )
 
 
 def forbidden(message: str = "Your token does not allow this") -> FhirError:

@@ -27,23 +27,29 @@ def apply(resource: dict[str, Any], operations: Any) -> dict[str, Any]:
         where = f"operation {position + 1}"
         try:
             if isinstance(operation, dict) and operation.get("op") == "copy":
-                copied += _size(jsonpointer.resolve_pointer(document, operation.get("from")))
+                copied += _size(jsonpointer.resolve_pointer(document, str(operation.get("from"))))
                 if copied > MAX_COPIED:
                     raise FhirError(422, "too-costly", "The patch copies too much", expression=where)
             document = jsonpatch.JsonPatch([operation]).apply(document)
         except jsonpatch.JsonPatchTestFailed:
             raise FhirError(422, "processing", "A test of the patch failed", expression=where) from None
         except jsonpatch.InvalidJsonPatch:
-            raise FhirError(400, "structure", "This is not a JSON Patch operation", expression=where) from None
+            raise FhirError(
+                400, "structure", "This is not a JSON Patch operation", expression=where
+            ) from None
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
             raise FhirError(422, "processing", "The patch cannot be applied here", expression=where) from None
         except (TypeError, KeyError, IndexError, AttributeError, ValueError):
-            raise FhirError(400, "structure", "This is not a JSON Patch operation", expression=where) from None
+            raise FhirError(
+                400, "structure", "This is not a JSON Patch operation", expression=where
+            ) from None
     if not isinstance(document, dict):
         raise FhirError(422, "processing", "The patch leaves no resource")
     for name in ("resourceType", "id"):
         if document.get(name) != resource.get(name):
-            raise FhirError(422, "processing", "A patch may not change a resource's type or id", expression=name)
+            raise FhirError(
+                422, "processing", "A patch may not change a resource's type or id", expression=name
+            )
     return document
 
 

@@ -75,10 +75,15 @@ def _resource(exchange: Exchange, person: Person) -> dict[str, Any]:
         made["telecom"] = [{"system": "phone", "value": person.phone}]
     if person.address:
         made["address"] = [{"text": person.address}]
-    links = list(PatientLink.objects.filter(person_id=person.pk).order_by("patient_rid").values_list("patient_rid", "method"))
+    links = list(
+        PatientLink.objects.filter(person_id=person.pk)
+        .order_by("patient_rid")
+        .values_list("patient_rid", "method")
+    )
     found = rows.fetch_in(
         exchange.cursor,
-        f"select rid, id from record_resource where kind = {kind_of('Patient')} and version > 0 and rid in ({{marks}})",  # noqa: S608 - our own number
+        f"select rid, id from record_resource where kind = {kind_of('Patient')} and version > 0"  # noqa: S608 - our own number
+        " and rid in ({marks})",
         [rid for rid, _ in links],
     )
     ids = dict(found)

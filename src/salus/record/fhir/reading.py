@@ -59,4 +59,3 @@ def _representation(exchange: Exchange, stored: Stored) -> Response:
         shape = shape_of(exchange.request.query)
         body = shape.apply(body)
     return Response(200, body, headers)
-

@@ -22,7 +22,7 @@ def references(resource: Any) -> Iterator[str]:
 
 
 def rewrite(resource: Any, change: Rewrite, placeholders: Mapping[str, str]) -> Any:
-    """Return the resource with each Reference.reference replaced by `change(reference)` where that is not None.
+    """Return the resource with each Reference.reference replaced by `change(reference)` unless that is None.
 
     Any other string that equals a key of `placeholders` (urn:uuid and urn:oid addresses of the Bundle's
     entries) is replaced too, as FHIR asks for uri, url and canonical elements

@@ -39,7 +39,7 @@ class Request:
 
 
 def decode_text(raw: bytes) -> str:
-    """Return the bytes as UTF-8 text; raises `FhirError` 400 when they are not, or hold control characters."""
+    """Return the bytes as text; raises `FhirError` 400 for other than UTF-8, or control characters."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -60,7 +60,9 @@ def split_path(raw: bytes) -> tuple[str, ...]:
 def parse_query(raw: bytes, *, limit: int = MAX_QUERY) -> Parameters:
     """Return decoded name-value pairs in order; raises `FhirError` on too long or badly encoded queries."""
     if len(raw) > limit:
-        raise FhirError(414, "too-long", f"The query is longer than {limit} bytes", fix="Use POST with _search")
+        raise FhirError(
+            414, "too-long", f"The query is longer than {limit} bytes", fix="Use POST with _search"
+        )
     try:
         pairs = parse_qsl(
             raw.decode("ascii", errors="strict") if raw.isascii() else raw.decode(),
@@ -101,7 +103,9 @@ def check_content_type(request: Request, *allowed: str) -> str:
     """Return the body's media type; raises `FhirError` 415 unless it is one of `allowed`."""
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media not in allowed:
-        raise FhirError(415, "not-supported", "The body's Content-Type is not taken here", fix=f"Use {allowed[0]}")
+        raise FhirError(
+            415, "not-supported", "The body's Content-Type is not taken here", fix=f"Use {allowed[0]}"
+        )
     return media
 
 
@@ -119,7 +123,9 @@ def version_of(tag: str) -> int:
     """Return the version in an ETag; raises `FhirError` 400 for anything else."""
     match = _TAG.match(tag.strip())
     if match is None:
-        raise FhirError(400, "value", "The ETag is not one of this server's", fix='Send it as received: W/"3"')
+        raise FhirError(
+            400, "value", "The ETag is not one of this server's", fix='Send it as received: W/"3"'
+        )
     return int(match[1])
 
 
@@ -136,7 +142,10 @@ def unchanged_since(request: Request, version: int, updated: int) -> bool:
     """
     tags = request.headers.get("if-none-match")
     if tags is not None:
-        return any(t.strip() == "*" or ((m := _TAG.match(t.strip())) and int(m[1]) == version) for t in tags.split(","))
+        return any(
+            t.strip() == "*" or ((m := _TAG.match(t.strip())) and int(m[1]) == version)
+            for t in tags.split(",")
+        )
     since = request.headers.get("if-modified-since")
     if since is None:
         return False

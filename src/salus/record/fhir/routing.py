@@ -124,7 +124,11 @@ def _only(method: str, allowed: dict[str, Interaction]) -> Interaction:
     if method not in allowed:
         names = ", ".join(sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])}))
         raise FhirError(
-            405, "not-supported", "This method is not served here", fix=f"Use {names}", headers=(("allow", names),)
+            405,
+            "not-supported",
+            "This method is not served here",
+            fix=f"Use {names}",
+            headers=(("allow", names),),
         )
     return allowed[method]
 

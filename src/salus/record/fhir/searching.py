@@ -27,7 +27,9 @@ def search(exchange: Exchange) -> Response:
     """
     type = exchange.route.type
     if type == PERSON:
-        raise FhirError(404, "not-supported", "Persons are read by id", fix="Search Patients, or use Patient/$match")
+        raise FhirError(
+            404, "not-supported", "Persons are read by id", fix="Search Patients, or use Patient/$match"
+        )
     query = list(exchange.request.query)
     if exchange.request.method == "POST":
         check_content_type(exchange.request, FORM)
@@ -55,9 +57,7 @@ def find(exchange: Exchange, type: str, query: Parameters, *, limit: int) -> lis
         raise FhirError(400, "invalid", "A condition holds search parameters only")
     found = _run(exchange, type, [*query, ("_count", str(limit))], strict=True).resources
     for one in found:
-        exchange.entries.append(
-            access.entry(exchange, "search", type, id=one.id, person_id=one.person_id)
-        )
+        exchange.entries.append(access.entry(exchange, "search", type, id=one.id, person_id=one.person_id))
     return found
 
 
@@ -85,7 +85,13 @@ def _safe(name: str) -> str:
 def _bundle(exchange: Exchange, type: str, query: Parameters, page: Page, shape: Shape) -> bytes:
     base = exchange.request.base
     address = f"{base}/{type}"
-    links = [link("self", address, list(page.used) + [pair for pair in query if pair[0] in {"_summary", "_elements"}])]
+    links = [
+        link(
+            "self",
+            address,
+            list(page.used) + [pair for pair in query if pair[0] in {"_summary", "_elements"}],
+        )
+    ]
     kept = [pair for pair in query if pair[0] not in {"_cursor", "_total"}]
     if any(name == "_cursor" for name, _ in query):
         links.append(link("first", address, kept))
@@ -117,7 +123,9 @@ def parameters_of(type: str) -> dict[str, str]:
 def includes_of(type: str) -> list[str]:
     """Return what `_include` takes for a type."""
     return sorted(
-        f"{type}:{code}" for code, parameter in search_parameters(type).items() if parameter.kind == "reference"
+        f"{type}:{code}"
+        for code, parameter in search_parameters(type).items()
+        if parameter.kind == "reference"
     )
 
 

@@ -1,4 +1,4 @@
-"""Carrying out requests on the lanes: who asks, what happens, and the audit committed before the answer leaves."""
+"""Carrying out requests on the lanes: who asks, what happens, the audit committed before the answer."""
 
 import logging
 import traceback
@@ -49,7 +49,7 @@ class Task:
 
 
 def admit(request: Request) -> Task:
-    """Return the task that a request is, before its body is read; raises `FhirError` for what is not served."""
+    """Return a request's task before its body is read; raises `FhirError` for what is not served."""
     check_accept(request)
     return Task(request, route(request.method, request.segments, types()))
 
@@ -158,7 +158,7 @@ def _write_batch(tasks: Sequence[Task]) -> list[Response]:
         try:
             audit.settle(intent)
         except audit.AuditUnavailable as error:
-            # The intent is safe in the write's transaction and will be settled; the answer may not leave before
+            # The intent is safe in the write's transaction and will be settled; no answer before
             log_fault(error)
             answers[position] = respond(_unaudited())
     for refusal in refusals:
@@ -210,14 +210,22 @@ def _record(entries: list[audit.AuditEntry], audited: Sequence[int], answers: li
 
 
 def _unaudited() -> FhirError:
-    return FhirError(503, "transient", "The access could not be audited, so nothing is shown", fix="Try later")
+    return FhirError(
+        503, "transient", "The access could not be audited, so nothing is shown", fix="Try later"
+    )
 
 
 def fault(error: Exception) -> Response:
     """Return the answer to an unexpected fault: 503 for the database's, which may pass, else 500."""
     if isinstance(error, DatabaseError):
         return respond(
-            FhirError(503, "transient", "The store is not available now", fix="Try later", headers=(("retry-after", "2"),))
+            FhirError(
+                503,
+                "transient",
+                "The store is not available now",
+                fix="Try later",
+                headers=(("retry-after", "2"),),
+            )
         )
     return respond(FhirError(500, "exception", "Something failed here; the fault was logged"))
 

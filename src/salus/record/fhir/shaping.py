@@ -60,7 +60,9 @@ def shape_of(query: Parameters) -> Shape:
     for name, value in query:
         if name == "_summary":
             if value not in SUMMARIES:
-                raise FhirError(400, "not-supported", "This _summary is not served", fix="Use text, data, count or false")
+                raise FhirError(
+                    400, "not-supported", "This _summary is not served", fix="Use text, data, count or false"
+                )
             summary = value
         elif name == "_elements":
             elements |= {part.strip().rpartition(".")[2] for part in value.split(",") if part.strip()}

@@ -41,8 +41,13 @@ def process(exchange: Exchange, handle: Handle) -> Response:
     check_content_type(exchange.request, *writing.JSON)
     bundle = decode_resource(exchange.request.body, limit=MAX_BUNDLE)
     kind, entries = read(bundle, exchange.request.base)
-    answered = _batch(exchange, entries, handle) if kind == "batch" else _transaction(exchange, entries, handle)
-    body = b'{"resourceType":"Bundle","id":"%s","type":"%s-response"' % (str(uuid.uuid4()).encode(), kind.encode())
+    answered = (
+        _batch(exchange, entries, handle) if kind == "batch" else _transaction(exchange, entries, handle)
+    )
+    body = b'{"resourceType":"Bundle","id":"%s","type":"%s-response"' % (
+        str(uuid.uuid4()).encode(),
+        kind.encode(),
+    )
     if answered:
         body += b',"entry":[' + b",".join(answered) + b"]"
     return Response(200, body + b"}")
@@ -77,7 +82,9 @@ def _single(exchange: Exchange, entry: Entry, handle: Handle) -> Response:
     request = Request(entry.method, entry.segments, entry.query, headers, body, exchange.request.base)
     found = route(entry.method, entry.segments, types())
     if found.interaction is Interaction.BATCH:
-        raise FhirError(400, "not-supported", "A Bundle may not hold another Bundle to process", expression=entry.where)
+        raise FhirError(
+            400, "not-supported", "A Bundle may not hold another Bundle to process", expression=entry.where
+        )
     inner = Exchange(
         request,
         found,
@@ -96,11 +103,17 @@ def _patch_body(entry: Entry) -> tuple[bytes, str]:
     """Return the JSON Patch that a Binary resource carries (http://hl7.org/fhir/R4/http.html#patch)."""
     resource = entry.resource or {}
     if resource.get("resourceType") != "Binary":
-        raise FhirError(400, "structure", "A patch in a Bundle is a Binary", expression=f"{entry.where}.resource")
+        raise FhirError(
+            400, "structure", "A patch in a Bundle is a Binary", expression=f"{entry.where}.resource"
+        )
     try:
-        return base64.b64decode(str(resource.get("data", "")), validate=True), str(resource.get("contentType", ""))
+        return base64.b64decode(str(resource.get("data", "")), validate=True), str(
+            resource.get("contentType", "")
+        )
     except (binascii.Error, ValueError):
-        raise FhirError(400, "value", "The Binary's data is not base64", expression=f"{entry.where}.resource") from None
+        raise FhirError(
+            400, "value", "The Binary's data is not base64", expression=f"{entry.where}.resource"
+        ) from None
 
 
 def _transaction(exchange: Exchange, entries: list[Entry], handle: Handle) -> list[bytes]:
@@ -120,13 +133,17 @@ def _transaction(exchange: Exchange, entries: list[Entry], handle: Handle) -> li
     for plan in plans:
         entry = plan.entry
         if entry.method in {"GET", "HEAD"}:
-            response = _within(entry, lambda entry=entry: _single(exchange, entry, handle))
+            response = _read(exchange, entry, handle)
         elif plan.wish is None:
             response = writing.answer(exchange, 200, plan.found) if plan.found else Response(204)
         else:
             response = _outcome(exchange, plan.wish, written[id(plan)])
         answered[entry.position] = _answer(exchange, response)
     return answered
+
+
+def _read(exchange: Exchange, entry: Entry, handle: Handle) -> Response:
+    return _within(entry, lambda: _single(exchange, entry, handle))
 
 
 def _plan(exchange: Exchange, entry: Entry) -> _Plan:
@@ -157,7 +174,9 @@ def _plan_entry(exchange: Exchange, entry: Entry) -> _Plan:
             return _Plan(entry, wish_)
         case Interaction.PATCH:
             body, media = _patch_body(entry)
-            return _Plan(entry, writing.wish_patch(exchange, found.type, found.id, body, media, entry.headers))
+            return _Plan(
+                entry, writing.wish_patch(exchange, found.type, found.id, body, media, entry.headers)
+            )
         case Interaction.BATCH | Interaction.CONDITIONAL_PATCH:
             raise FhirError(400, "not-supported", "This is not served inside a transaction")
         case _:
@@ -199,7 +218,9 @@ def _addresses(exchange: Exchange, plans: list[_Plan]) -> dict[str, str]:
     return found
 
 
-def _resolved(exchange: Exchange, resource: dict[str, Any], addresses: dict[str, str], entry: Entry) -> dict[str, Any]:
+def _resolved(
+    exchange: Exchange, resource: dict[str, Any], addresses: dict[str, str], entry: Entry
+) -> dict[str, Any]:
     base = exchange.request.base
 
     def change(reference: str) -> str | None:
@@ -208,7 +229,10 @@ def _resolved(exchange: Exchange, resource: dict[str, Any], addresses: dict[str,
             return addresses[whole] + (f"#{fragment}" if fragment else "")
         if whole.startswith(PLACEHOLDERS):
             raise FhirError(
-                400, "not-found", "A reference names an entry that the Bundle does not hold", expression=entry.where
+                400,
+                "not-found",
+                "A reference names an entry that the Bundle does not hold",
+                expression=entry.where,
             )
         if "?" in whole and ":" not in whole.partition("?")[0]:
             return _conditional(exchange, whole, entry)
@@ -216,14 +240,18 @@ def _resolved(exchange: Exchange, resource: dict[str, Any], addresses: dict[str,
         return f"{target[0]}/{target[1]}" if target and whole.startswith(base) else None
 
     placeholders = {address: here for address, here in addresses.items() if address.startswith(PLACEHOLDERS)}
-    made: dict[str, Any] = rewrite(resource, change, placeholders) if any(references(resource)) or placeholders else resource
+    made: dict[str, Any] = (
+        rewrite(resource, change, placeholders) if any(references(resource)) or placeholders else resource
+    )
     return made
 
 
 def _conditional(exchange: Exchange, reference: str, entry: Entry) -> str:
     type, _, query = reference.partition("?")
     if type not in types():
-        raise FhirError(400, "value", "A conditional reference names no resource type", expression=entry.where)
+        raise FhirError(
+            400, "value", "A conditional reference names no resource type", expression=entry.where
+        )
     found = _within(entry, lambda: writing.only_match(exchange, type, parse_query(query.encode())))
     if found is None:
         raise FhirError(412, "not-found", "A conditional reference finds nothing", expression=entry.where)
@@ -239,9 +267,16 @@ def _within(entry: Entry, do: Callable[[], Made]) -> Made:
 
 
 def _at(error: FhirError, entry: Entry) -> FhirError:
-    where = f"{entry.where}.{error.where}" if error.where and not error.where.startswith("Bundle") else error.where
+    where = (
+        f"{entry.where}.{error.where}"
+        if error.where and not error.where.startswith("Bundle")
+        else error.where
+    )
     issues = [
-        {**one, "expression": [f"{entry.where}.resource.{e}" for e in one.get("expression", ())] or [entry.where]}
+        {
+            **one,
+            "expression": [f"{entry.where}.resource.{e}" for e in one.get("expression", ())] or [entry.where],
+        }
         for one in error.issues
     ]
     return FhirError(
@@ -288,4 +323,3 @@ def _answer(exchange: Exchange, response: Response) -> bytes:
 def _last_updated(body: bytes) -> str:
     mark = body.find(b'"lastUpdated":"')
     return body[mark + 15 : body.index(b'"', mark + 15)].decode() if mark >= 0 else ""
-

@@ -110,7 +110,7 @@ def conditional_delete(exchange: Exchange) -> Response:
 def wish_create(
     exchange: Exchange, resource: dict[str, Any], condition: str | None
 ) -> tuple[Wish, Stored | None]:
-    """Return the wish to create a resource under a new id, and what If-None-Exist found instead, if anything."""
+    """Return the wish to create a resource, and what If-None-Exist found instead, if anything."""
     type = _writable(str(resource["resourceType"]))
     access.check_type(exchange, "create", type)
     wish = Wish(type, str(uuid.uuid4()), resource, None, create_only=True)
@@ -142,12 +142,22 @@ def wish_update(
 
 
 def wish_conditional_update(
-    exchange: Exchange, type: str, resource: dict[str, Any], query: Parameters, headers: dict[str, str] | None = None
+    exchange: Exchange,
+    type: str,
+    resource: dict[str, Any],
+    query: Parameters,
+    headers: dict[str, str] | None = None,
 ) -> Wish:
     """Return the wish to update the one resource that a search finds, or to create it when none is found."""
     found = only_match(exchange, _writable(type), query)
     if found is not None:
-        return wish_update(exchange, type, found.id, {**resource, "id": found.id} if "id" not in resource else resource, headers)
+        return wish_update(
+            exchange,
+            type,
+            found.id,
+            {**resource, "id": found.id} if "id" not in resource else resource,
+            headers,
+        )
     if "id" in resource:
         return wish_update(exchange, type, check_id(str(resource["id"])), resource, headers)
     if resource.get("resourceType") != type:
@@ -195,7 +205,9 @@ def only_match(exchange: Exchange, type: str, query: Parameters) -> Stored | Non
         raise FhirError(412, "required", "The condition has no search parameter")
     found = find(exchange, type, conditions, limit=2)
     if len(found) > 1:
-        raise FhirError(412, "multiple-matches", "The condition finds more than one resource", fix="Narrow it")
+        raise FhirError(
+            412, "multiple-matches", "The condition finds more than one resource", fix="Narrow it"
+        )
     return found[0] if found else None
 
 
@@ -214,13 +226,16 @@ def apply(exchange: Exchange, wishes: Sequence[Wish]) -> list[Written]:
         status = 409 if error.code == "already-exists" and not any(w.create_only for w in wishes) else 412
         raise FhirError(status, "conflict", error.message, fix=error.fix) from None
     patients = [one for one in results if one.type == "Patient" and one.body]
-    institutions = exchange.principal.institution_ids if exchange.principal.source_id is not None else frozenset()
+    institutions = (
+        exchange.principal.institution_ids if exchange.principal.source_id is not None else frozenset()
+    )
     links = identity.link_patients(
         exchange.cursor, patients, institution_id=next(iter(institutions), None), now=exchange.now
     )
     persons: dict[int, UUID] = {link.patient_rid: link.person_id for link in links}
     linked = [
-        replace(written, person_id=persons.get(written.patient_rid or 0, written.person_id)) for written in results
+        replace(written, person_id=persons.get(written.patient_rid or 0, written.person_id))
+        for written in results
     ]
     for wish, written in zip(wishes, linked, strict=True):
         _audit(exchange, wish, written)
@@ -250,14 +265,18 @@ def _resource(exchange: Exchange) -> dict[str, Any]:
         raise FhirError(400, "value", "The resource's type is not the address's", expression="resourceType")
     prefix = exchange.request.base + "/"
     made: dict[str, Any] = rewrite(
-        resource, lambda reference: reference.removeprefix(prefix) if reference.startswith(prefix) else None, {}
+        resource,
+        lambda reference: reference.removeprefix(prefix) if reference.startswith(prefix) else None,
+        {},
     )
     return made
 
 
 def _writable(type: str) -> str:
     if type in READ_ONLY:
-        raise FhirError(405, "not-supported", "This type is kept by the platform itself and is only read here")
+        raise FhirError(
+            405, "not-supported", "This type is kept by the platform itself and is only read here"
+        )
     return type
 
 
@@ -274,7 +293,9 @@ def _may_begin(exchange: Exchange, wish: Wish) -> None:
     existing = wish.existing
     if existing is None:
         return
-    if policy.decide(exchange.principal, wish.action, access.target_of(exchange, existing, existing.source_id)).allowed:
+    if policy.decide(
+        exchange.principal, wish.action, access.target_of(exchange, existing, existing.source_id)
+    ).allowed:
         return
     exchange.entries.append(
         access.entry(
@@ -283,7 +304,10 @@ def _may_begin(exchange: Exchange, wish: Wish) -> None:
     )
     if exchange.principal.source_id is not None and wish.resource is not None:
         raise FhirError(
-            409, "conflict", "The id is in use by another source", fix="Create the resource under an id of your own"
+            409,
+            "conflict",
+            "The id is in use by another source",
+            fix="Create the resource under an id of your own",
         )
     raise forbidden() if access.may_see(exchange, existing) else not_found()
 
@@ -312,7 +336,9 @@ def _validate(wish: Wish) -> None:
             422,
             "structure",
             "The resource is not valid FHIR R4",
-            issues=[issue(one.code, f"Expected: {one.expected}", expression=one.path) for one in faults[:100]],
+            issues=[
+                issue(one.code, f"Expected: {one.expected}", expression=one.path) for one in faults[:100]
+            ],
         )
         error.subject = wish
         raise error

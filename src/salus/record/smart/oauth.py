@@ -46,18 +46,22 @@ class Askable:
         return iter(sorted(WORDS))
 
 
-class SmartScopes(BaseScopes):
+class SmartScopes(BaseScopes):  # type: ignore[misc]  # the library has no types
     """The scopes backend: any well-formed SMART scope that suits the kind of client."""
 
     def get_all_scopes(self) -> dict[str, str]:
         """Return a description of each scope."""
         return Descriptions()
 
-    def get_available_scopes(self, application: Any = None, request: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def get_available_scopes(
+        self, application: Any = None, request: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """Return what an application may ask for."""
         return Askable(application)
 
-    def get_default_scopes(self, application: Any = None, request: Any = None, *args: Any, **kwargs: Any) -> list[str]:
+    def get_default_scopes(
+        self, application: Any = None, request: Any = None, *args: Any, **kwargs: Any
+    ) -> list[str]:
         """Return what a source system gets when it asks for nothing in particular; an app must ask."""
         if application is not None and application.authorization_grant_type == CLIENT_CREDENTIALS:
             source = tokens.source_of(application.client_id)
@@ -66,7 +70,7 @@ class SmartScopes(BaseScopes):
         return []
 
 
-class SmartValidator(OAuth2Validator):
+class SmartValidator(OAuth2Validator):  # type: ignore[misc]  # the library has no types
     """oauthlib's questions, answered for SMART."""
 
     def validate_scopes(
@@ -79,7 +83,9 @@ class SmartValidator(OAuth2Validator):
     def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
         super()._save_bearer_token(token, request, *args, **kwargs)
         scopes = str(token.get("scope", "")).split()
-        if request.user is not None and any(s == "launch/patient" or s.startswith("patient/") for s in scopes):
+        if request.user is not None and any(
+            s == "launch/patient" or s.startswith("patient/") for s in scopes
+        ):
             person_id = getattr(request.user, "person_id", None)
             patient = patient_for(person_id) if person_id is not None else None
             if patient is not None:
@@ -105,5 +111,3 @@ def askable(client: AbstractApplication | None, scope: str) -> bool:
     if source is None or parsed.context != "system" or parsed.query:
         return False
     return source.scopes is None or bool(smart.narrow([scope], source.scopes))
-
-

@@ -14,7 +14,9 @@ from salus.kernel import policy, smart
 from salus.kernel.errors import NotAllowed
 from salus.kernel.policy import Principal
 
-REMEMBERED = 0.4  # seconds; with the 0.5 s that the kernel believes an epoch, revocation holds within a second
+REMEMBERED = (
+    0.4  # seconds; with the 0.5 s that the kernel believes an epoch, revocation holds within a second
+)
 MAX_REMEMBERED = 10_000
 MAX_TOKEN = 4096  # characters
 
@@ -54,7 +56,7 @@ def register_source_clients(resolver: Resolver) -> None:
 
 
 def register_source_secrets(resolver: Resolver) -> None:
-    """Ask `resolver(token)` whether a token that OAuth does not know is a source system's own long-lived one."""
+    """Ask `resolver(token)` whether a token unknown to OAuth is a source system's own long-lived one."""
     if resolver not in _secrets:
         _secrets.append(resolver)
 
