@@ -3,3 +3,6 @@
 
 def register() -> None:
     """Register pages and providers."""
+    from salus.record.identity import relations
+
+    relations.register()

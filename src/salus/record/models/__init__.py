@@ -1,5 +1,22 @@
 """The record room's tables."""
 
+from salus.record.models.identity import (
+    BlockingKey,
+    CareRelation,
+    Contract,
+    KeepApart,
+    LinkEvent,
+    LinkFeatures,
+    LinkKind,
+    LinkQueue,
+    PatientLink,
+    Person,
+    PersonIdentifier,
+    PersonStatus,
+    ReviewPair,
+    ReviewStatus,
+    SensitiveResource,
+)
 from salus.record.models.store import (
     Change,
     DateIndex,
@@ -15,13 +32,28 @@ from salus.record.models.store import (
 )
 
 __all__ = [
+    "BlockingKey",
+    "CareRelation",
     "Change",
+    "Contract",
     "DateIndex",
     "History",
+    "KeepApart",
+    "LinkEvent",
+    "LinkFeatures",
+    "LinkKind",
+    "LinkQueue",
     "NumberIndex",
+    "PatientLink",
+    "Person",
+    "PersonIdentifier",
+    "PersonStatus",
     "QuantityIndex",
     "ReferenceIndex",
     "Resource",
+    "ReviewPair",
+    "ReviewStatus",
+    "SensitiveResource",
     "StoreState",
     "StringIndex",
     "TokenIndex",

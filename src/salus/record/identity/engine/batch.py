@@ -16,10 +16,11 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 from splink.comparison_level_library import ElseLevel
 from splink.comparison_library import CustomComparison
+from splink.internals.comparison_creator import ComparisonCreator
 
 from salus.kernel.errors import Invalid
 from salus.record.identity.engine.cluster import Floats, best_threshold, calibrate_prior, join
@@ -94,7 +95,7 @@ def blocking_columns(
 
 
 def _settings(comparisons: Sequence[Comparison], rules: Sequence[tuple[str, ...]]) -> SettingsCreator:
-    built = []
+    built: list[ComparisonCreator | dict[str, Any]] = []
     for c in comparisons:
         levels: list[Any] = [
             {"sql_condition": c.null_sql, "label_for_charts": "missing", "is_null_level": True}
@@ -148,7 +149,7 @@ def train(schema: LinkSchema, people: pa.Table, *, seed: int = 1, max_pairs: flo
             training.estimate_parameters_using_expectation_maximisation(
                 block_on(*rule), estimate_without_term_frequencies=True, max_pairs=max_pairs
             )
-    settings = linker._settings_obj.as_dict()  # the public way out is a file
+    settings: dict[str, Any] = linker._settings_obj.as_dict()  # type: ignore[no-untyped-call]  # the public way out is a file
     model = Model.from_splink(_filled(settings))
     _count_terms(con, model, comparisons)
     con.close()

@@ -16,9 +16,9 @@ def calibrate_prior(weights: Floats, prior_weight: float, pairs: float, rounds: 
     by all pairs, until it stands still. `weights` are in bits and include `prior_weight`.
     """
     evidence = weights - prior_weight
-    prior = 1 / (1 + 2.0**-prior_weight)
+    prior = float(1 / (1 + np.exp2(-prior_weight)))
     for _ in range(rounds):
-        shift = np.log2(prior / (1 - prior))
+        shift = float(np.log2(prior / (1 - prior)))
         expected = float(_probabilities(evidence + shift).sum())
         updated = min(max(expected / pairs, 1e-12), 0.5)
         if abs(updated - prior) < 1e-9 * prior:

@@ -106,14 +106,28 @@ def _probability(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Evidence that people who live together share: it would be counted as often as there are fields.
+
+    Of `fields` that agree only the strongest counts, and `family_field` then is worth at most
+    `family_bits`: members of a household mostly bear one family name.
+    """
+
+    fields: tuple[str, ...] = ()
+    family_field: str = ""
+    family_bits: float = 0.0
+
+
 class Scorer:
     """Scores pairs of normalised records with a model; made once, used for every arriving record."""
 
-    def __init__(self, model: Model, comparisons: Sequence[Comparison]) -> None:
+    def __init__(self, model: Model, comparisons: Sequence[Comparison], shared: Shared | None = None) -> None:
         missing = [c.name for c in comparisons if c.name not in model.m]
         if missing:
             raise Invalid("link-model", "The model does not know a field", where=", ".join(missing))
         self.model = model
+        self._shared = shared
         self._plan = [
             (c, [model.weight(c.name, i) for i in range(len(c.levels) + 1)], self._terms(c))
             for c in comparisons
@@ -129,31 +143,44 @@ class Scorer:
                 out[at] = (level.term, frequencies, rare, math.log2(max(self.model.u[c.name][at], 1e-12)))
         return out
 
-    def weight(self, left: Record, right: Record) -> float:
-        """Return the match weight of a pair in bits, the prior included."""
-        total = self.model.prior_weight
+    def _fields(self, left: Record, right: Record) -> list[tuple[str, int, float]]:
+        found = []
         for comparison, weights, terms in self._plan:
             level = comparison.vector(left, right)
-            if level < 0:
-                continue
-            total += weights[level]
-            if (term := terms[level]) is not None:
-                total += term[3] - math.log2(term[1].get(left[term[0]] or "", term[2]))
-        return total
+            weight = weights[level] if level >= 0 else 0.0
+            if level >= 0 and (term := terms[level]) is not None:
+                weight += term[3] - math.log2(term[1].get(left[term[0]] or "", term[2]))
+            found.append((comparison.name, level, weight))
+        return self._household(found) if self._shared else found
+
+    def _household(self, found: list[tuple[str, int, float]]) -> list[tuple[str, int, float]]:
+        shared = self._shared
+        agreed = [w for name, _, w in found if shared and name in shared.fields and w > 0]
+        if not agreed or shared is None:
+            return found
+        best, counted, out = max(agreed), False, []
+        for name, level, weight in found:
+            if name in shared.fields and weight > 0:
+                weight, counted = (best, True) if weight == best and not counted else (0.0, counted)
+            elif name == shared.family_field:
+                weight = min(weight, shared.family_bits)
+            out.append((name, level, weight))
+        return out
+
+    def weight(self, left: Record, right: Record) -> float:
+        """Return the match weight of a pair in bits, the prior included."""
+        return self.model.prior_weight + sum(w for _, _, w in self._fields(left, right))
 
     def explain(self, left: Record, right: Record) -> list[Agreement]:
         """Return each field's agreement and weight, for a reviewer."""
         found = []
-        for comparison, weights, terms in self._plan:
-            level = comparison.vector(left, right)
-            if level < 0:
-                found.append(Agreement(comparison.name, -1, "missing", 0.0))
-                continue
-            weight = weights[level]
-            if (term := terms[level]) is not None:
-                weight += term[3] - math.log2(term[1].get(left[term[0]] or "", term[2]))
-            label = comparison.levels[len(comparison.levels) - level].label if level else "different"
-            found.append(Agreement(comparison.name, level, label, weight))
+        for (comparison, _, _), (name, level, weight) in zip(
+            self._plan, self._fields(left, right), strict=True
+        ):
+            label = "missing" if level < 0 else "different"
+            if level > 0:
+                label = comparison.levels[len(comparison.levels) - level].label
+            found.append(Agreement(name, level, label, weight))
         return found
 
 
@@ -161,5 +188,5 @@ def probability(weight: float) -> float:
     """Return the probability of a match of this weight."""
     if weight > 60:
         return 1.0
-    odds = 2.0**weight
-    return float(odds / (1 + odds))
+    odds = math.exp2(weight)
+    return odds / (1 + odds)
