@@ -18,12 +18,16 @@ def ensure() -> None:
     import django
     from django.conf import settings
     from django.core.management import call_command
+    from django.db import connections
+    from django.db.migrations.executor import MigrationExecutor
 
     django.setup()
     for alias in settings.DATABASES:
         if settings.DATABASES[alias]["ENGINE"].endswith("postgresql"):
             create_database(settings.DATABASES[alias])
-        call_command("migrate", database=alias, interactive=False, verbosity=0)
+        executor = MigrationExecutor(connections[alias])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", database=alias, interactive=False, verbosity=0)
 
 
 def compile_translations() -> None:
