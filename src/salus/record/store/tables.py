@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
+from psycopg.errors import UniqueViolation
 
 RESOURCE = (
     "rid, kind, id, version, person_id, patient_rid,"
@@ -120,6 +122,24 @@ class SqliteTables:
         self.connection.executemany(f"delete from {table} where {where}", rows)  # noqa: S608 - our own names
 
 
+TYPES = {
+    **{
+        ("", name): "int8"
+        for name in ("rid", "patient_rid", "message_id", "source_time", "updated", "system")
+    },
+    **{("", name): "int8" for name in ("updated", "system", "low", "high")},
+    **{("", name): "int4" for name in ("version", "source_id")},
+    **{("", name): "int2" for name in ("kind", "path", "long", "op")},
+    **{("", name): "text" for name in ("id", "code", "value", "exact")},
+    **{("record_quantity", name): "float8" for name in ("low", "high")},
+    ("record_number", "value"): "float8",
+    ("record_resource", "id"): "varchar",
+    ("", "person_id"): "uuid",
+    ("", "deleted"): "bool",
+    ("", "body"): "bytea",
+}
+
+
 class PostgresTables:
     """The tables on PostgreSQL: rows go in by COPY, writers of the same resource wait for each other."""
 
@@ -158,18 +178,16 @@ class PostgresTables:
 
     def insert_resources(self, rows: Sequence[Values]) -> bool:
         """Insert new resources; False if another writer stored one of them first."""
-        self.cursor.execute(
-            "create temp table if not exists record_arriving (like record_resource) on commit delete rows"
-        )
-        self.insert("record_arriving", RESOURCE, rows)
-        # In the order of the key, so that two writers of the same resources wait instead of deadlocking.
-        self.cursor.execute(
-            f"insert into record_resource ({RESOURCE}) select {RESOURCE} from record_arriving"  # noqa: S608 - our own names
-            " order by kind, id on conflict (kind, id) do nothing"
-        )
-        stored = self.cursor.rowcount
-        self.cursor.execute("truncate record_arriving")
-        return bool(stored == len(rows))
+        alias = self.cursor.db.alias
+        mark = transaction.savepoint(using=alias)
+        try:
+            # In the order of the key, so that two writers of the same resources wait instead of deadlocking.
+            self.insert("record_resource", RESOURCE, sorted(rows, key=lambda row: (row[1], row[2])))
+        except UniqueViolation:
+            transaction.savepoint_rollback(mark, using=alias)
+            return False
+        transaction.savepoint_commit(mark, using=alias)
+        return True
 
     def update_resources(self, rows: Iterable[Values]) -> None:
         """Overwrite current versions, given `RESOURCE`."""
@@ -181,7 +199,9 @@ class PostgresTables:
 
     def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
         """Append rows to a table of the store."""
-        with self.cursor.copy(f"copy {table} ({columns}) from stdin") as copy:
+        names = [name.strip() for name in columns.split(",")]
+        with self.cursor.copy(f"copy {table} ({columns}) from stdin with (format binary)") as copy:
+            copy.set_types([TYPES.get((table, name)) or TYPES["", name] for name in names])
             for row in rows:
                 copy.write_row(row)
 

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 
 from salus.record.rules.r4 import kind_of, type_names
@@ -73,7 +72,7 @@ def write(cursor: CursorWrapper, writes: Sequence[Write], *, now: datetime) -> l
     store = tables(cursor)
     for _ in range(ATTEMPTS):
         batch = _decide(store, writes, stamp.micros(now))
-        if _apply(cursor, store, batch):
+        if _apply(store, batch):
             break
     else:
         raise VersionConflict(
@@ -215,7 +214,7 @@ def _next_version(
     batch.changes.append((row, row.version, op))
 
 
-def _apply(cursor: CursorWrapper, store: Tables, batch: _Batch) -> bool:
+def _apply(store: Tables, batch: _Batch) -> bool:
     """Write the batch; False if another writer was first with one of its new resources."""
     changed = [row for row in batch.rows.values() if row.changed]
     if not changed:
@@ -225,7 +224,7 @@ def _apply(cursor: CursorWrapper, store: Tables, batch: _Batch) -> bool:
     for row, rid in zip(fresh, store.allocate(len(fresh)) if fresh else (), strict=True):
         row.rid = rid
     _follow(batch, changed)
-    if fresh and not _insert(cursor, store, fresh):
+    if fresh and not store.insert_resources([_values(store, row) for row in fresh]):
         return False
     if known := [_values(store, row) for row in changed if row.stored]:
         store.update_resources(known)
@@ -286,20 +285,6 @@ def _values(store: Tables, row: _Row) -> tuple[Any, ...]:
         row.rid, row.kind, row.id, row.version, store.person(row.person_id), row.patient_rid, row.source_id,
         row.message_id, row.source_time, row.updated, row.deleted, row.body,
     )  # fmt: skip
-
-
-def _insert(cursor: CursorWrapper, store: Tables, fresh: Sequence[_Row]) -> bool:
-    """Insert new resources, all or none."""
-    values = [_values(store, row) for row in fresh]
-    if cursor.db.vendor != "postgresql":
-        return store.insert_resources(values)
-    mark = transaction.savepoint(using=cursor.db.alias)
-    done = store.insert_resources(values)
-    if done:
-        transaction.savepoint_commit(mark, using=cursor.db.alias)
-    else:
-        transaction.savepoint_rollback(mark, using=cursor.db.alias)
-    return done
 
 
 def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
