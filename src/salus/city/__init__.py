@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from salus.city.assembly import Manifest, Progress
 
 
-def build(out_dir: Path, residents: int, seed: int, progress: "Progress | None" = None, **options: Any) -> "Manifest":
+def build(
+    out_dir: Path, residents: int, seed: int, progress: "Progress | None" = None, **options: Any
+) -> "Manifest":
     """Build a city under `out_dir`; see `salus.city.assembly.build` for the options."""
     from salus.city.assembly import build as build_city
 

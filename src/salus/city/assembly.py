@@ -66,11 +66,23 @@ def build(
     Raises `Invalid` if the size or window is out of range or the folder holds a city already.
     """
     if not LEAST <= residents <= MOST:
-        raise Invalid("city-size", "A city has 1,000 to 16,000,000 residents", where=str(residents), fix="Choose a size in range")
+        raise Invalid(
+            "city-size",
+            "A city has 1,000 to 16,000,000 residents",
+            where=str(residents),
+            fix="Choose a size in range",
+        )
     if not 180 <= (end - start).days <= 3660:
-        raise Invalid("city-window", "A city plays half a year to ten years", fix="Choose another start or end")
+        raise Invalid(
+            "city-window", "A city plays half a year to ten years", fix="Choose another start or end"
+        )
     if (out_dir / "inbox").exists():
-        raise Invalid("city-exists", "The folder holds a city already", where=str(out_dir), fix="Choose an empty folder or delete it")
+        raise Invalid(
+            "city-exists",
+            "The folder holds a city already",
+            where=str(out_dir),
+            fix="Choose an empty folder or delete it",
+        )
     if seed < 0:
         raise Invalid("city-seed", "A seed is zero or more", where=str(seed), fix="Choose another seed")
     city = plan_city(seed, residents, Window.of(start, end))
@@ -81,9 +93,10 @@ def build(
     totals = [Sent() for _ in city.catalogue.systems]
     planted, outbreak, done = Planted(), [], 0
     patients = persons = 0
-    with _Table(out_dir / "truth" / "patients.parquet", PATIENTS) as patient_table, _Table(
-        out_dir / "truth" / "persons.parquet", PERSONS
-    ) as person_table:
+    with (
+        _Table(out_dir / "truth" / "patients.parquet", PATIENTS) as patient_table,
+        _Table(out_dir / "truth" / "persons.parquet", PERSONS) as person_table,
+    ):
         for result in _results(city, out_dir / "inbox", workers):
             patients += patient_table.add(result.patients)
             persons += person_table.add(result.persons)
@@ -113,7 +126,9 @@ def _results(city: City, inbox: Path, workers: int) -> Iterator[BlockResult]:
         for number in range(city.blocks):
             yield build_block(city, number, inbox)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_take, initargs=(city, inbox)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_take, initargs=(city, inbox)
+    ) as pool:
         numbers = iter(range(city.blocks))
         pending = [pool.submit(_build_here, number) for number in islice(numbers, 2 * workers)]
         while pending:
@@ -140,7 +155,13 @@ def _write_ground(city: City, out_dir: Path) -> None:
     write_roads(city.ground, city.residents, city.seed, folder)
 
 
-_RECORD_TABLES = {VISITS: "visits", MEDICINES: "medicines", PROCEDURES: "procedures", LABORATORY: "laboratory", VACCINATIONS: "vaccinations"}
+_RECORD_TABLES = {
+    VISITS: "visits",
+    MEDICINES: "medicines",
+    PROCEDURES: "procedures",
+    LABORATORY: "laboratory",
+    VACCINATIONS: "vaccinations",
+}
 _SUBJECT_TABLES = {
     "employee": "insured", "resident": "insured", "births": "births", "deaths": "deaths", "campaigns": "vaccinations", "poverty": "poverty",
     "disability": "disability", "residence": "residence", "emergency": "emergency",
@@ -158,8 +179,17 @@ def tables_of(system: System) -> list[str]:
 def _write_sources(city: City, out_dir: Path) -> None:
     lines = ["# The source systems of a synthetic city; see docs/connect.md", ""]
     for system in city.catalogue.systems:
-        lines += ["[[source]]", f'code = "{system.code}"', f'name = "{system.name}"', f'name_en = "{system.name_en}"']
-        lines += [f'institution = "{system.institution}"', f'vendor = "{system.vendor}"', f'format = "{system.format}"']
+        lines += [
+            "[[source]]",
+            f'code = "{system.code}"',
+            f'name = "{system.name}"',
+            f'name_en = "{system.name_en}"',
+        ]
+        lines += [
+            f'institution = "{system.institution}"',
+            f'vendor = "{system.vendor}"',
+            f'format = "{system.format}"',
+        ]
         lines += [f'charset = "{system.charset}"', 'timezone = "Asia/Shanghai"']
         if system.format in {"csv", "excel"}:
             path = f"mappings/{system.code}.toml"
@@ -169,8 +199,16 @@ def _write_sources(city: City, out_dir: Path) -> None:
     (out_dir / "sources.toml").write_text("\n".join(lines), encoding="utf-8")
 
 
-PATIENTS = pa.schema([(name, pa.string()) for name in ("source", "patient", "resident", "desk", "errors", "merged_into")])
-_TYPES = {"stratum": pa.int8(), "disability": pa.int8(), "local": pa.bool_(), "poverty": pa.bool_(), "born_here": pa.bool_()}
+PATIENTS = pa.schema(
+    [(name, pa.string()) for name in ("source", "patient", "resident", "desk", "errors", "merged_into")]
+)
+_TYPES = {
+    "stratum": pa.int8(),
+    "disability": pa.int8(),
+    "local": pa.bool_(),
+    "poverty": pa.bool_(),
+    "born_here": pa.bool_(),
+}
 PERSONS = pa.schema(
     [
         (name, _TYPES.get(name, pa.string()))
@@ -202,7 +240,9 @@ class _Table:
         return int(table.num_rows)
 
 
-def _write_truth(city: City, folder: Path, totals: list[Sent], planted: Planted, outbreak: list[dict[str, str]]) -> None:
+def _write_truth(
+    city: City, folder: Path, totals: list[Sent], planted: Planted, outbreak: list[dict[str, str]]
+) -> None:
     with (folder / "expected.csv").open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(("source", "received", "stored", "repeated", "dead"))
@@ -221,4 +261,6 @@ def _write_truth(city: City, folder: Path, totals: list[Sent], planted: Planted,
         "malformed": planted.malformed,
         "late": planted.late,
     }
-    (folder / "planted.json").write_text(json.dumps(truth, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (folder / "planted.json").write_text(
+        json.dumps(truth, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )

@@ -24,14 +24,13 @@ from salus.city.systems import (
     LABORATORY,
     MEDICINES,
     ORDERS,
-    PRESSURE,
     PROCEDURES,
     VISITS,
     Catalogue,
     System,
     catalogue,
 )
-from salus.city.telling import MINUTES, Telling
+from salus.city.telling import MINUTES, Telling, ordered
 
 Columns = dict[str, list[object]]
 Tell = Callable[[System], None]
@@ -66,7 +65,14 @@ def plan_city(seed: int, residents: int, window: Window) -> City:
     institutions = registers(seed, place, residents)
     size = 2_500 if residents <= 200_000 else 10_000
     return City(
-        seed, residents, size, window, place, institutions, catalogue(institutions), Outbreak.plan(seed, place, window)
+        seed,
+        residents,
+        size,
+        window,
+        place,
+        institutions,
+        catalogue(institutions),
+        Outbreak.plan(seed, place, window),
     )
 
 
@@ -96,7 +102,11 @@ def build_block(city: City, number: int, inbox: Path) -> BlockResult:
     for i in np.flatnonzero(visits.planted).tolist():
         resident = int(visits.resident[i])
         result.outbreak.append(
-            {"resident": block.code(resident), "day": _iso(int(visits.start[i]) // MINUTES), "institution": telling.place(int(visits.place[i])).code}
+            {
+                "resident": block.code(resident),
+                "day": _iso(int(visits.start[i]) // MINUTES),
+                "institution": telling.place(int(visits.place[i])).code,
+            }
         )
     return result
 
@@ -115,9 +125,22 @@ def _tell(t: Telling) -> None:
     conditions = [frozenset(chronic[k] for k in np.flatnonzero(row).tolist()) for row in t.care.conditions]
     latent = t.care.latent.tolist()
     death, exits = t.block.death.tolist(), t.block.exit.tolist()
-    columns = (visits.resident, visits.start, visits.end, visits.kind, visits.diagnosis, visits.place, visits.doctor, visits.child)
-    for i, (resident, start, end, kind, what, place, doctor, child) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
-        died = end if kind == INPATIENT and death[resident] != NEVER and end == exits[resident] * MINUTES else 0
+    columns = (
+        visits.resident,
+        visits.start,
+        visits.end,
+        visits.kind,
+        visits.diagnosis,
+        visits.place,
+        visits.doctor,
+        visits.child,
+    )
+    for i, (resident, start, end, kind, what, place, doctor, child) in enumerate(
+        zip(*(c.tolist() for c in columns), strict=True)
+    ):
+        died = (
+            end if kind == INPATIENT and death[resident] != NEVER and end == exits[resident] * MINUTES else 0
+        )
         visit = tell_hl7.Happening(
             f"{place:03d}{t.block.number:04d}{i:06d}", resident, start, end, kind, known[what], place, t.doctors[doctor], lots[i], died,
             t.plan.operated[i], child,
@@ -138,7 +161,9 @@ def _tell(t: Telling) -> None:
 
 def substream_lots(t: Telling, count: int, width: int) -> list[list[float]]:
     """Return uniform lots for the visits, from the telling room's own substream."""
-    lots: list[list[float]] = substream(t.desks.seed, "telling-visits", t.block.number).random((count, width)).tolist()
+    lots: list[list[float]] = (
+        substream(t.desks.seed, "telling-visits", t.block.number).random((count, width)).tolist()
+    )
     return lots
 
 
@@ -147,7 +172,12 @@ def _by_format(system: System, hl7: Tell, fhir: Tell, table: Tell) -> None:
 
 
 def _tell_visit(
-    t: Telling, sender: tell_fhir.FhirSender, visit: tell_hl7.Happening, i: int, conditions: frozenset[str], levels: list[float]
+    t: Telling,
+    sender: tell_fhir.FhirSender,
+    visit: tell_hl7.Happening,
+    i: int,
+    conditions: frozenset[str],
+    levels: list[float],
 ) -> None:
     system = t.system(VISITS, visit.place)
     if system is not None:
@@ -178,10 +208,12 @@ def _tell_visit(
             tell_tables.tell_procedure(t, system, visit)
     panels = {row["panel"]: (row["loinc"], row["zh"]) for row in rows("panels")} if t.plan.panels[i] else {}
     for k, panel in enumerate(t.plan.panels[i]):
-        values = panel_values(t.block, visit.resident, panel, levels, _noise(visit.lots[k:] + visit.lots[:k]), conditions)
+        values = panel_values(
+            t.block, visit.resident, panel, levels, _noise(visit.lots[k:] + visit.lots[:k]), conditions
+        )
         order = f"L{visit.key}{k}"
         ready = visit.start + 60 + int(visit.lots[6] * 400)
-        if system := t.system(ORDERS, visit.place):
+        if ordered(i) and (system := t.system(ORDERS, visit.place)):
             tell_hl7.tell_order(t, system, visit, order, panels[panel])
         if system := t.system(LABORATORY, visit.place):
             if system.format == "hl7v2":
@@ -192,7 +224,9 @@ def _tell_visit(
 
 def _noise(lots: list[float]) -> list[float]:
     """Return roughly normal noises from uniform lots (sums of three, variance 1)."""
-    return [2 * (lots[k] + lots[(k + 3) % len(lots)] + lots[(k + 7) % len(lots)] - 1.5) for k in range(len(lots))]
+    return [
+        2 * (lots[k] + lots[(k + 3) % len(lots)] + lots[(k + 7) % len(lots)] - 1.5) for k in range(len(lots))
+    ]
 
 
 def _tell_doses(t: Telling) -> None:
@@ -206,7 +240,16 @@ def _tell_doses(t: Telling) -> None:
         fact = facts[row]
         tell = tell_hl7.tell_dose if system.format == "hl7v2" else tell_tables.tell_dose
         lot = f"{fact['vaccine']}{minute // MINUTES // 90:04d}"
-        tell(t, system, resident, minute, f"D{t.block.number:04d}{k:06d}", int(fact["dose"]), (fact["atc"], fact["zh"]), lot)
+        tell(
+            t,
+            system,
+            resident,
+            minute,
+            f"D{t.block.number:04d}{k:06d}",
+            int(fact["dose"]),
+            (fact["atc"], fact["zh"]),
+            lot,
+        )
 
 
 def _tell_changes(t: Telling, sender: tell_fhir.FhirSender) -> None:
@@ -233,7 +276,9 @@ def local_patient_id(system: System, number: str) -> str:
 
 
 def _patients(t: Telling) -> Columns:
-    columns: Columns = {name: [] for name in ("source", "patient", "resident", "desk", "errors", "merged_into")}
+    columns: Columns = {
+        name: [] for name in ("source", "patient", "resident", "desk", "errors", "merged_into")
+    }
     for (index, number), chart in sorted(t.used.items(), key=lambda entry: entry[0]):
         system = t.catalogue.systems[index]
         columns["source"].append(system.code)
@@ -275,4 +320,3 @@ def _persons(city: City, block: Population) -> Columns:
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     return columns
-

@@ -63,7 +63,7 @@ class Care:
     conditions: NDArray[np.bool_]
     latent: Floats
     primary: Ints
-    """Each resident's primary-care institution (index)."""
+    """Each resident's primary-care institution (index): a community centre in town, a township centre outside."""
     home_places: dict[str, Ints] = field(default_factory=dict)
 
 
@@ -96,7 +96,9 @@ def chronic_conditions(block: Population, window: Window, rng: np.random.Generat
     return np.asarray(rng.random(rates.shape) < np.minimum(rates * sexed[block.sex] * frail, 0.95))
 
 
-def home_places(block: Population, ground: Ground, registers: Registers, rng: np.random.Generator) -> dict[str, Ints]:
+def home_places(
+    block: Population, ground: Ground, registers: Registers, rng: np.random.Generator
+) -> dict[str, Ints]:
     """Return the institution of each tier that each household goes to first: one in its district if there is one."""
     district = ground.street_district[block.home_street]
     chosen = {}
@@ -115,14 +117,23 @@ def home_places(block: Population, ground: Ground, registers: Registers, rng: np
     return chosen
 
 
-def care(seed: int, ground: Ground, registers: Registers, block: Population, window: Window, outbreak: Outbreak) -> Care:
+def care(
+    seed: int, ground: Ground, registers: Registers, block: Population, window: Window, outbreak: Outbreak
+) -> Care:
     """Draw the care of one block."""
     rng = substream(seed, "care", block.number)
     conditions = chronic_conditions(block, window, rng)
     near = home_places(block, ground, registers, rng)
     visits = _visits(block, registers, window, conditions, near, rng, outbreak, ground)
     latent = rng.normal(0, 1, (len(block), 32))
-    return Care(visits, _vaccinations(block, window, rng), conditions, latent, near["community"], near)
+    primary = np.where(rural(block, ground), near["township"], near["community"])
+    return Care(visits, _vaccinations(block, window, rng), conditions, latent, primary, near)
+
+
+def rural(block: Population, ground: Ground) -> NDArray[np.bool_]:
+    """Return who lives outside the town proper: in the last third of the streets by population."""
+    weights = np.cumsum(ground.street_weights) / ground.street_weights.sum()
+    return np.asarray((weights > 0.64)[block.home_street[block.household]])
 
 
 def _visits(
@@ -137,17 +148,23 @@ def _visits(
 ) -> Visits:
     known = diagnoses()
     acute = sum(not d.chronic for d in known)
-    age = np.clip((np.maximum(block.entry, (window.start + window.end) // 2) - block.birth) // 365.25, 0, 120).astype(np.int64)
+    age = np.clip(
+        (np.maximum(block.entry, (window.start + window.end) // 2) - block.birth) // 365.25, 0, 120
+    ).astype(np.int64)
     years = (block.exit - block.entry).clip(0) / 365.25
     per_year = by_age("visit_rates", "male_visits_per_year", "female_visits_per_year")[age, block.sex]
-    per_hundred = by_age("visit_rates", "male_admissions_per_100", "female_admissions_per_100")[age, block.sex]
+    per_hundred = by_age("visit_rates", "male_admissions_per_100", "female_admissions_per_100")[
+        age, block.sex
+    ]
     load = np.array([d.visits_per_year for d in known[acute:]])
     chronic_rate = conditions * load
     chronic_total = np.minimum(chronic_rate.sum(axis=1), 0.75 * per_year)
     chronic_rate = chronic_rate * (chronic_total / np.maximum(chronic_rate.sum(axis=1), 1e-9))[:, None]
     # Those without a chronic disease come less often, so that each age's mean stays at the published rate.
     group = np.searchsorted(BAND_EDGES, age, side="right") * 2 + block.sex
-    mean_chronic = np.bincount(group, chronic_total, minlength=12) / np.maximum(np.bincount(group, minlength=12), 1)
+    mean_chronic = np.bincount(group, chronic_total, minlength=12) / np.maximum(
+        np.bincount(group, minlength=12), 1
+    )
     need = np.exp(rng.normal(-0.125, 0.5, len(block)))
     acute_total = np.maximum(per_year - mean_chronic[group], 0.2 * per_year) * need
 
@@ -161,11 +178,14 @@ def _visits(
     repeats = rng.poisson(chronic_rate * years[:, None])
     rows_, columns = np.nonzero(repeats)
     times = repeats[rows_, columns]
-    parts.append((np.repeat(rows_, times), np.repeat(columns + acute, times), np.full(times.sum(), AMBULATORY)))
+    parts.append(
+        (np.repeat(rows_, times), np.repeat(columns + acute, times), np.full(times.sum(), AMBULATORY))
+    )
     stays = rng.poisson(per_hundred / 100 * years * need)
     who = np.repeat(np.arange(len(block)), stays)
     admit = np.concatenate(
-        [_weights(age, block.sex, "admit"), conditions * np.array([d.admit[0] for d in known[acute:]]) * 3.0], axis=1
+        [_weights(age, block.sex, "admit"), conditions * np.array([d.admit[0] for d in known[acute:]]) * 3.0],
+        axis=1,
     )
     shares = np.cumsum(admit, axis=1)
     kept = shares[who, -1] > 0
@@ -184,12 +204,18 @@ def _visits(
     urgent = rng.random(len(resident)) < np.array([d.emergency_share for d in known])[diagnosis]
     kind = np.where((kind == AMBULATORY) & urgent, EMERGENCY, kind)
     weekday = (day + 3) % 7
-    day = np.where((kind == AMBULATORY) & (weekday == 6) & (rng.random(len(day)) < 0.6), np.maximum(day - 1, block.entry[resident]), day)
+    day = np.where(
+        (kind == AMBULATORY) & (weekday == 6) & (rng.random(len(day)) < 0.6),
+        np.maximum(day - 1, block.entry[resident]),
+        day,
+    )
     minute = np.where(
-        kind == AMBULATORY, 480 + (rng.beta(1.6, 2.6, len(day)) * 560).astype(np.int64), (rng.random(len(day)) * MINUTES).astype(np.int64)
+        kind == AMBULATORY,
+        480 + (rng.beta(1.6, 2.6, len(day)) * 560).astype(np.int64),
+        (rng.random(len(day)) * MINUTES).astype(np.int64),
     )
     start = day * MINUTES + minute
-    place = _places(block, registers, resident, kind, diagnosis, near, rng)
+    place = _places(block, registers, resident, kind, diagnosis, near, rural(block, ground), rng)
     stay = np.array([d.stay_days for d in known])[diagnosis]
     length = np.where(
         kind == INPATIENT,
@@ -198,7 +224,10 @@ def _visits(
     )
     child = np.full(len(day), NEVER, dtype=np.int64)
     planted = np.zeros(len(day), dtype=bool)
-    extra = [_pregnancies(block, registers, window, near, rng), outbreak.cases(block, ground, near, substream(outbreak.seed, "outbreak", block.number))]
+    extra = [
+        _pregnancies(block, registers, window, near, rng),
+        outbreak.cases(block, ground, near, substream(outbreak.seed, "outbreak", block.number)),
+    ]
     columns_ = [resident, start, start + length, kind, diagnosis, place, child, planted]
     joined = [np.concatenate([column, *(part[i] for part in extra)]) for i, column in enumerate(columns_)]
     resident, start, end, kind, diagnosis, place, child, planted = joined
@@ -216,7 +245,15 @@ def _visits(
     chosen = place[order]
     doctor = doctors[chosen] + (rng.random(len(order)) ** 1.4 * offered[chosen]).astype(np.int64)
     return Visits(
-        resident[order], start[order], end[order], kind[order], diagnosis[order], chosen, doctor, planted[order].astype(bool), child[order]
+        resident[order],
+        start[order],
+        end[order],
+        kind[order],
+        diagnosis[order],
+        chosen,
+        doctor,
+        planted[order].astype(bool),
+        child[order],
     )
 
 
@@ -227,9 +264,13 @@ def _places(
     kind: Ints,
     diagnosis: Ints,
     near: dict[str, Ints],
+    outside: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> Ints:
-    """Choose where each visit takes place: tier by the published shares, then mostly the nearest of the tier."""
+    """Choose where each visit takes place: tier by the published shares, then mostly the nearest of the tier.
+
+    Primary care is the community centre for those in town, township centre or village clinic for others.
+    """
     shares = table("places_of_care", "visit_share", "admission_share")
     stays = kind == INPATIENT
     tier = np.where(stays, draw(rng, shares[:, 1], len(kind)), draw(rng, shares[:, 0], len(kind)))
@@ -237,8 +278,13 @@ def _places(
     tier = np.where(urgent, draw(rng, [0.6, 0.4], len(kind)), tier)
     known = diagnoses()
     mental = np.array([d.department == "精神科" for d in known])[diagnosis]
-    hospital = np.array([d.department in {"肿瘤科", "感染科", "神经外科", "心内科"} and not d.chronic for d in known])[diagnosis]
+    hospital = np.array(
+        [d.department in {"肿瘤科", "感染科", "神经外科", "心内科"} and not d.chronic for d in known]
+    )[diagnosis]
     tier = np.where(mental, 1, np.where(hospital & (tier > 1), 0, tier))
+    townships = shares[3, 0] / (shares[3, 0] + shares[4, 0])
+    country = np.where((rng.random(len(kind)) < townships) | stays, 3, 4)
+    tier = np.where(tier > 1, np.where(outside[resident], country, 2), tier)
     home = np.stack([near[name] for name in CARE_TIERS])
     place = home[tier, resident]
     lots = rng.random((len(kind), 2))
@@ -256,13 +302,17 @@ def _places(
 Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]
 
 
-def _pregnancies(block: Population, registers: Registers, window: Window, near: dict[str, Ints], rng: np.random.Generator) -> Columns:
+def _pregnancies(
+    block: Population, registers: Registers, window: Window, near: dict[str, Ints], rng: np.random.Generator
+) -> Columns:
     """Return antenatal visits, deliveries and newborns' stays for every child born in the window."""
     maternal = [p.index for p in registers.of_tier("secondary") if p.kind == "maternal_child"]
     columns: list[list[int]] = [[] for _ in range(8)]
 
     def add(resident: int, start: int, end: int, kind: int, code: str, place: int, child: int) -> None:
-        for column, value in zip(columns, (resident, start, end, kind, diagnosis_index(code), place, child, 0), strict=True):
+        for column, value in zip(
+            columns, (resident, start, end, kind, diagnosis_index(code), place, child, 0), strict=True
+        ):
             column.append(value)
 
     delivered: dict[tuple[int, int], tuple[int, int, int]] = {}
@@ -271,7 +321,11 @@ def _pregnancies(block: Population, registers: Registers, window: Window, near: 
         lots = rng.random(14)
         key = (mother, day)
         if key not in delivered:
-            place = maternal[int(lots[0] * len(maternal))] if maternal and lots[1] < 0.55 else int(near["tertiary"][mother])
+            place = (
+                maternal[int(lots[0] * len(maternal))]
+                if maternal and lots[1] < 0.55
+                else int(near["tertiary"][mother])
+            )
             start = day * MINUTES + int(lots[2] * 1300)
             caesarean = lots[3] < 0.44
             end = start + int(MINUTES * ((4.0 if caesarean else 2.2) + 2 * lots[4]))
@@ -279,10 +333,20 @@ def _pregnancies(block: Population, registers: Registers, window: Window, near: 
             add(mother, start - 300, end, INPATIENT, "O82.9" if caesarean else "O80.9", place, child)
             for visit in range(9):
                 when = day - 252 + visit * 29 + int(lots[5 + visit % 9] * 9)
-                add(mother, when * MINUTES + 520 + int(lots[5 + visit % 9] * 400), when * MINUTES + 1000, AMBULATORY, "Z34.9", place, NEVER)
+                add(
+                    mother,
+                    when * MINUTES + 520 + int(lots[5 + visit % 9] * 400),
+                    when * MINUTES + 1000,
+                    AMBULATORY,
+                    "Z34.9",
+                    place,
+                    NEVER,
+                )
         place, start, end = delivered[key]
         add(child, start + 1, end, INPATIENT, "Z38.0", place, child)
-    resident, start_, end_, kind, diagnosis, place_, child_, planted = (np.array(column, dtype=np.int64) for column in columns)
+    resident, start_, end_, kind, diagnosis, place_, child_, planted = (
+        np.array(column, dtype=np.int64) for column in columns
+    )
     return resident, start_, end_, kind, diagnosis, place_, child_, planted.astype(bool)
 
 
@@ -310,7 +374,11 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
         if not group:
             continue
         for year in range(round(window.years)):
-            day = window.start + int((year + 0.82) * 365.25) if fact["vaccine"] == "FLU" else window.start + int((year + 0.3) * 365.25)
+            day = (
+                window.start + int((year + 0.82) * 365.25)
+                if fact["vaccine"] == "FLU"
+                else window.start + int((year + 0.3) * 365.25)
+            )
             age = (day - block.birth) / 365.25
             aged = age >= 65 if group == "65-" else (age >= 13) & (age < 14) & (block.sex == 1)
             there = (block.entry <= day) & (block.exit > day + 40)
@@ -318,6 +386,11 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
                 resident.append(person)
                 minute.append((day + int(rng.random() * 40)) * MINUTES + 500 + int(rng.random() * 480))
                 given.append(row)
-    order = np.lexsort((np.array(given, dtype=np.int64), np.array(resident, dtype=np.int64), np.array(minute, dtype=np.int64)))
+    order = np.lexsort(
+        (
+            np.array(given, dtype=np.int64),
+            np.array(resident, dtype=np.int64),
+            np.array(minute, dtype=np.int64),
+        )
+    )
     return Vaccinations(*(np.array(column, dtype=np.int64)[order] for column in (resident, minute, given)))
-

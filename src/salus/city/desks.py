@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-
 from salus.city.facts import rate
 from salus.city.identity import EPOCH, day_text
 from salus.city.naming import homophones
@@ -109,12 +108,16 @@ class Desks:
         counter = 2 * (self.block.base + resident) + copy
         return f"{10 + place}{(counter * 38_196_601 + place * 12_345_677) % 100_000_000:08d}"
 
-    def _charts(self, desk: str, place: int, resident: int, minute: int, lot: dict[str, float]) -> list[Chart]:
+    def _charts(
+        self, desk: str, place: int, resident: int, minute: int, lot: dict[str, float]
+    ) -> list[Chart]:
         scale = CAREFUL if self.careful[desk] else 1.0
         block = self.block
         born = int(block.birth[resident]) * MINUTES
         newborn = desk[0] in "ts" and block.born_here[resident] and minute < born + 10 * MINUTES
-        sheet, errors = self._newborn(resident, place) if newborn else self._sheet(resident, minute, lot, scale)
+        sheet, errors = (
+            self._newborn(resident, place) if newborn else self._sheet(resident, minute, lot, scale)
+        )
         chart = Chart(resident, self._number(place, resident, 0), minute, sheet, errors=errors)
         moved = int(block.move_day[block.household[resident]])
         if newborn and lot["follow_up"] < 0.45 and int(block.exit[resident]) * MINUTES > born + 70 * MINUTES:
@@ -124,18 +127,35 @@ class Desks:
         elif moved != NEVER and moved * MINUTES > minute and lot["follow_up"] < (0.9 if scale < 1 else 0.35):
             when = moved * MINUTES + int((5 + 40 * lot["moment"]) * MINUTES)
             if when < int(block.exit[resident]) * MINUTES:
-                fresh = replace(sheet, address=block.address_of(resident, moved), phone=sheet.phone and block.phone[resident])
+                fresh = replace(
+                    sheet,
+                    address=block.address_of(resident, moved),
+                    phone=sheet.phone and block.phone[resident],
+                )
                 if lot["late"] < rate("identity_errors", "message_late") * 12:
                     chart.late = True
-                    chart.changes.append((when - 2 * MINUTES, replace(sheet, phone=block.old_phone[resident])))
+                    chart.changes.append(
+                        (when - 2 * MINUTES, replace(sheet, phone=block.old_phone[resident]))
+                    )
                 chart.changes.append((when, fresh))
         charts = [chart]
         if lot["duplicate"] < rate("identity_errors", "duplicate") * scale and not newborn:
-            second_lot = {**lot, "id": (lot["id"] * 7.3) % 1, "name": (lot["name"] * 5.1) % 1, "phone": (lot["phone"] * 3.7) % 1}
+            second_lot = {
+                **lot,
+                "id": (lot["id"] * 7.3) % 1,
+                "name": (lot["name"] * 5.1) % 1,
+                "phone": (lot["phone"] * 3.7) % 1,
+            }
             second, second_errors = self._sheet(resident, minute, second_lot, scale)
             again = minute + int((20 + 160 * lot["moment"]) * MINUTES)
             if again < int(block.exit[resident]) * MINUTES:
-                twin = Chart(resident, self._number(place, resident, 1), again, second, errors=("duplicate", *second_errors))
+                twin = Chart(
+                    resident,
+                    self._number(place, resident, 1),
+                    again,
+                    second,
+                    errors=("duplicate", *second_errors),
+                )
                 charts.append(twin)
                 if lot["merged"] < rate("identity_errors", "duplicate_merged"):
                     twin.retired_at = again + int((30 + 90 * lot["follow_up"]) * MINUTES)
@@ -149,7 +169,9 @@ class Desks:
         same = [
             other
             for other in self._members[int(block.household[resident])]
-            if int(block.mother[other]) == mother and block.birth[other] == block.birth[resident] and block.sex[other] == block.sex[resident]
+            if int(block.mother[other]) == mother
+            and block.birth[other] == block.birth[resident]
+            and block.sex[other] == block.sex[resident]
         ]
         suffix = "之女" if block.sex[resident] else "之子"
         turn = "甲乙丙丁"[same.index(resident)] if len(same) > 1 else ""
@@ -165,7 +187,9 @@ class Desks:
         """Return the temporary number that a newborn is given in the delivery room."""
         return f"XSE{day_text(int(self.block.birth[resident]))}{(self.block.base + resident) % 1_000_000_007:09d}"
 
-    def _sheet(self, resident: int, minute: int, lot: dict[str, float], scale: float) -> tuple[Sheet, tuple[str, ...]]:
+    def _sheet(
+        self, resident: int, minute: int, lot: dict[str, float], scale: float
+    ) -> tuple[Sheet, tuple[str, ...]]:
         block = self.block
         errors: list[str] = []
         day = minute // MINUTES
@@ -273,5 +297,3 @@ def _transposed(birth: int) -> int:
     if 1 <= int(digits) <= 28:
         return (day.replace(day=int(digits)) - EPOCH).days
     return birth
-
-

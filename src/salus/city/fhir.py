@@ -9,7 +9,6 @@ import orjson
 from salus.city.desks import Sheet
 from salus.city.facts import Diagnosis, tests_of
 from salus.city.identity import EPOCH
-
 from salus.city.systems import System
 
 Resource = dict[str, Any]
@@ -48,17 +47,26 @@ def concept(system: str, code: str, display: str) -> Resource:
     return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
 
 
-def patient(system: System, number: str, sheet: Sheet, stated: int, doctor: tuple[str, str] | None) -> Resource:
+def patient(
+    system: System, number: str, sheet: Sheet, stated: int, doctor: tuple[str, str] | None
+) -> Resource:
     """Return Patient as stated at a minute; `doctor` is the family doctor's code and name."""
     identifier: list[Resource] = [
-        {"use": "usual", "type": _type("MR", "Medical record number"), "system": f"urn:salus:source:{system.code}:mr", "value": number}
+        {
+            "use": "usual",
+            "type": _type("MR", "Medical record number"),
+            "system": f"urn:salus:source:{system.code}:mr",
+            "value": number,
+        }
     ]
     if sheet.number:
         identifier.append({"use": "official", "type": _type("NI", "National unique individual identifier"), "system": RESIDENT_NUMBER,
                            "value": sheet.number})  # fmt: skip
     if sheet.newborn:
         identifier.append({"use": "temp", "system": NEWBORN_NUMBER, "value": sheet.newborn})
-    names: list[Resource] = [{"use": "official", "text": sheet.full_name, "family": sheet.surname, "given": [sheet.given]}]
+    names: list[Resource] = [
+        {"use": "official", "text": sheet.full_name, "family": sheet.surname, "given": [sheet.given]}
+    ]
     made: Resource = {
         "resourceType": "Patient", "id": number, "meta": {"lastUpdated": moment(stated)}, "identifier": identifier, "active": True,
         "name": names, "gender": "female" if sheet.sex == "F" else "male", "birthDate": date_of(sheet.birth),
@@ -68,12 +76,22 @@ def patient(system: System, number: str, sheet: Sheet, stated: int, doctor: tupl
     if sheet.address:
         made["address"] = [{"use": "home", "text": sheet.address, "city": "临澜市"}]
     if doctor:
-        made["generalPractitioner"] = [{"type": "Practitioner", "identifier": {"system": STAFF, "value": doctor[0]}, "display": doctor[1]}]
+        made["generalPractitioner"] = [
+            {
+                "type": "Practitioner",
+                "identifier": {"system": STAFF, "value": doctor[0]},
+                "display": doctor[1],
+            }
+        ]
     return made
 
 
 def _type(code: str, display: str) -> Resource:
-    return {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": code, "display": display}]}
+    return {
+        "coding": [
+            {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": code, "display": display}
+        ]
+    }
 
 
 def institution(code: str, name: str) -> Resource:
@@ -86,7 +104,16 @@ def practitioner(code: str, name: str) -> Resource:
     return {"type": "Practitioner", "identifier": {"system": STAFF, "value": code}, "display": name}
 
 
-def encounter(visit: str, number: str, kind: int, start: int, end: int, place: Resource, doctor: Resource, known: Diagnosis) -> Resource:
+def encounter(
+    visit: str,
+    number: str,
+    kind: int,
+    start: int,
+    end: int,
+    place: Resource,
+    doctor: Resource,
+    known: Diagnosis,
+) -> Resource:
     """Return Encounter with its reason."""
     code, display = CLASSES[kind]
     return {
@@ -110,7 +137,9 @@ def condition(visit: str, number: str, known: Diagnosis, when: int) -> Resource:
     }  # fmt: skip
 
 
-def medication(order: str, number: str, visit: str | None, drug: tuple[str, str], when: int, doctor: Resource, days: int) -> Resource:
+def medication(
+    order: str, number: str, visit: str | None, drug: tuple[str, str], when: int, doctor: Resource, days: int
+) -> Resource:
     """Return MedicationRequest; `drug` is its ATC code and Chinese name."""
     made: Resource = {
         "resourceType": "MedicationRequest", "id": order, "status": "completed", "intent": "order",
@@ -123,7 +152,9 @@ def medication(order: str, number: str, visit: str | None, drug: tuple[str, str]
     return made
 
 
-def procedure(order: str, number: str, visit: str | None, done: tuple[str, str], when: int, doctor: Resource) -> Resource:
+def procedure(
+    order: str, number: str, visit: str | None, done: tuple[str, str], when: int, doctor: Resource
+) -> Resource:
     """Return Procedure; `done` is its ICD-9-CM-3 code and Chinese name."""
     made: Resource = {
         "resourceType": "Procedure", "id": order, "status": "completed", "code": concept(ICD9CM3, *done),

@@ -74,16 +74,36 @@ def person(code: str, name: str) -> str:
 
 
 def adt(
-    system: System, place: str, trigger: str, control: str, sent: int, occurred: int, patient: str, rest: list[str]
+    system: System,
+    place: str,
+    trigger: str,
+    control: str,
+    sent: int,
+    occurred: int,
+    patient: str,
+    rest: list[str],
 ) -> str:
     """Return an ADT message; `rest` are the segments after PID."""
     return "\r".join(
-        [header(system, place, f"ADT^{trigger}", control, sent), f"EVN|{trigger}|{stamp(sent)}||||{stamp(occurred)}", patient, *rest]
+        [
+            header(system, place, f"ADT^{trigger}", control, sent),
+            f"EVN|{trigger}|{stamp(sent)}||||{stamp(occurred)}",
+            patient,
+            *rest,
+        ]
     )
 
 
 def pv1(
-    kind: str, ward: str, doctor: str, department: str, visit: str, place: tuple[str, str], start: int, end: int = 0, disposition: str = ""
+    kind: str,
+    ward: str,
+    doctor: str,
+    department: str,
+    visit: str,
+    place: tuple[str, str],
+    start: int,
+    end: int = 0,
+    disposition: str = "",
 ) -> str:
     """Return PV1; `end` 0 leaves the visit open."""
     return (
@@ -120,14 +140,25 @@ def oru(
         {1: "1", 2: order, 3: f"R{order}", 4: f"{panel[0]}^{panel[1]}^LN", 7: stamp(taken), 14: stamp(taken + 20), 16: doctor, 22: stamp(sent),
          24: "LAB", 25: "F"},
     )  # fmt: skip
-    return "\r".join([header(system, place, "ORU^R01", control, sent), patient, visit, obr, *results])
+    known = [visit] if visit else []
+    return "\r".join([header(system, place, "ORU^R01", control, sent), patient, *known, obr, *results])
 
 
-def orm(system: System, place: str, control: str, sent: int, patient: str, visit: str, order: str, panel: tuple[str, str], doctor: str) -> str:
+def orm(
+    system: System,
+    place: str,
+    control: str,
+    sent: int,
+    patient: str,
+    visit: str,
+    order: str,
+    panel: tuple[str, str],
+    doctor: str,
+) -> str:
     """Return ORM^O01 that asks for one panel."""
     return "\r".join(
         [
-            header(system, place, "ORM^O01", control, sent), patient, visit,
+            header(system, place, "ORM^O01", control, sent), patient, *([visit] if visit else []),
             segment("ORC", {1: "NW", 2: order, 5: "SC", 9: stamp(sent), 12: doctor}),
             segment("OBR", {1: "1", 2: order, 4: f"{panel[0]}^{panel[1]}^LN", 6: stamp(sent), 16: doctor}),
         ]
@@ -135,7 +166,16 @@ def orm(system: System, place: str, control: str, sent: int, patient: str, visit
 
 
 def siu(
-    system: System, place: str, trigger: str, control: str, sent: int, patient: str, booking: str, start: int, department: str, doctor: str
+    system: System,
+    place: str,
+    trigger: str,
+    control: str,
+    sent: int,
+    patient: str,
+    booking: str,
+    start: int,
+    department: str,
+    doctor: str,
 ) -> str:
     """Return SIU for a booked (S12), moved (S13), changed (S14) or cancelled (S15) appointment."""
     status = "Cancelled" if trigger == "S15" else "Booked"
@@ -151,11 +191,43 @@ def siu(
     )  # fmt: skip
 
 
-def mdm(system: System, place: str, control: str, sent: int, patient: str, visit: str, document: str, doctor: str, lines: list[str]) -> str:
+def mdm(
+    system: System,
+    place: str,
+    control: str,
+    sent: int,
+    patient: str,
+    visit: str,
+    document: str,
+    doctor: str,
+    lines: list[str],
+) -> str:
     """Return MDM^T02: a discharge summary with its text."""
-    txa = segment("TXA", {1: "1", 2: "DS^出院小结^HL70270", 3: "TX", 4: stamp(sent), 6: stamp(sent), 9: doctor, 12: document, 17: "AU", 19: "AV"})
+    txa = segment(
+        "TXA",
+        {
+            1: "1",
+            2: "DS^出院小结^HL70270",
+            3: "TX",
+            4: stamp(sent),
+            6: stamp(sent),
+            9: doctor,
+            12: document,
+            17: "AU",
+            19: "AV",
+        },
+    )
     texts = [f"OBX|{i}|TX|18842-5^出院小结^LN||{line}||||||F" for i, line in enumerate(lines, 1)]
-    return "\r".join([header(system, place, "MDM^T02", control, sent), f"EVN|T02|{stamp(sent)}", patient, visit, txa, *texts])
+    return "\r".join(
+        [
+            header(system, place, "MDM^T02", control, sent),
+            f"EVN|T02|{stamp(sent)}",
+            patient,
+            visit,
+            txa,
+            *texts,
+        ]
+    )
 
 
 def vxu(

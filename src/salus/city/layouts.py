@@ -52,7 +52,11 @@ DATES = {
     "chinese": ("%Y/%m/%d", "%Y/%m/%d %H:%M"),
     "pinyin": ("%Y%m%d", "%Y%m%d%H%M%S"),
 }
-SEXES = {"english": {"M": "male", "F": "female"}, "chinese": {"男": "male", "女": "female"}, "pinyin": {"1": "male", "2": "female"}}
+SEXES = {
+    "english": {"M": "male", "F": "female"},
+    "chinese": {"男": "male", "女": "female"},
+    "pinyin": {"1": "male", "2": "female"},
+}
 CLASSES = {
     "english": ("OP", "ER", "IP"),
     "chinese": ("门诊", "急诊", "住院"),
@@ -92,7 +96,11 @@ def time_text(dialect: str, minute: int) -> str:
 
 def sex_code(dialect: str, sex: str) -> str:
     """Return a layout's code for M or F."""
-    return {"english": {"M": "M", "F": "F"}, "chinese": {"M": "男", "F": "女"}, "pinyin": {"M": "1", "F": "2"}}[dialect][sex]
+    return {
+        "english": {"M": "M", "F": "F"},
+        "chinese": {"M": "男", "F": "女"},
+        "pinyin": {"M": "1", "F": "2"},
+    }[dialect][sex]
 
 
 def unit_text(ucum: str) -> str:
@@ -132,11 +140,23 @@ def code_list(dialect: str, subject: str) -> CodeList:
         if subject == "unit":
             local = unit_text(code)
         elif subject == "item":
-            local = {"english": rows("laboratory_tests")[number - 1]["local"], "chinese": zh, "pinyin": f"JY{number:03d}"}[dialect]
+            local = {
+                "english": rows("laboratory_tests")[number - 1]["local"],
+                "chinese": zh,
+                "pinyin": f"JY{number:03d}",
+            }[dialect]
         elif subject in {"dx", "cause"}:
-            local = {"english": code.replace(".", ""), "chinese": zh, "pinyin": f"{'JB' if subject == 'dx' else 'SY'}{number:04d}"}[dialect]
+            local = {
+                "english": code.replace(".", ""),
+                "chinese": zh,
+                "pinyin": f"{'JB' if subject == 'dx' else 'SY'}{number:04d}",
+            }[dialect]
         else:
             prefix = {"drug": "YP", "op": "SS", "vaccine": "YM"}[subject]
-            local = {"english": f"{prefix[0]}{1000 + number * 7}", "chinese": zh, "pinyin": f"{prefix}{number:04d}"}[dialect]
+            local = {
+                "english": f"{prefix[0]}{1000 + number * 7}",
+                "chinese": zh,
+                "pinyin": f"{prefix}{number:04d}",
+            }[dialect]
         entries.setdefault(code, (local, code, zh))
     return CodeList({code: entry[0] for code, entry in entries.items()}, tuple(entries.values()))

@@ -3,7 +3,17 @@
 import json
 import re
 
-from salus.city.fhir import ATC, ICD9CM3, ICD10, INSTITUTIONS, LOINC, NEWBORN_NUMBER, RESIDENT_NUMBER, STAFF, UCUM
+from salus.city.fhir import (
+    ATC,
+    ICD9CM3,
+    ICD10,
+    INSTITUTIONS,
+    LOINC,
+    NEWBORN_NUMBER,
+    RESIDENT_NUMBER,
+    STAFF,
+    UCUM,
+)
 from salus.city.layouts import CLASSES, DATES, FLAGS, SEXES, TABLES, code_list, column
 from salus.city.systems import System
 
@@ -30,7 +40,9 @@ PLACE: Elements = {
 }  # fmt: skip
 
 
-def _resource(kind: str, local: str, elements: Elements, method: str = "put", when: str = "") -> tuple[str, str, str, str, Elements]:
+def _resource(
+    kind: str, local: str, elements: Elements, method: str = "put", when: str = ""
+) -> tuple[str, str, str, str, Elements]:
     return kind, local, method, when, elements
 
 
@@ -183,7 +195,15 @@ def mapping(system: System, tables: list[str]) -> str:
     """Return the mapping TOML of a system that sends these tables."""
     dialect = system.dialect
     dates = [DATES[dialect][1], DATES[dialect][0]]
-    lines = [f"# {system.name}", "version = 1", "", "[file]", f"encoding = {_text(system.charset)}", f"dates = {_text(dates)}", ""]
+    lines = [
+        f"# {system.name}",
+        "version = 1",
+        "",
+        "[file]",
+        f"encoding = {_text(system.charset)}",
+        f"dates = {_text(dates)}",
+        "",
+    ]
     lines += ["[constants]", f"numbers = {_text(f'urn:salus:source:{system.code}:mr')}", ""]
     body: list[str] = []
     for table in tables:
@@ -200,14 +220,30 @@ def _codes(dialect: str, name: str) -> list[str]:
             return ["[codes.sex]", f"values = {_values(dict(SEXES[dialect]))}", 'otherwise = "unknown"', ""]
         case "cls":
             standard = (("AMB", "ambulatory"), ("EMER", "emergency"), ("IMP", "inpatient encounter"))
-            values: dict[str, object] = {local: list(pair) for local, pair in zip(CLASSES[dialect], standard, strict=True)}
-            return ["[codes.cls]", 'system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"', f"values = {_values(values)}", ""]
+            values: dict[str, object] = {
+                local: list(pair) for local, pair in zip(CLASSES[dialect], standard, strict=True)
+            }
+            return [
+                "[codes.cls]",
+                'system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"',
+                f"values = {_values(values)}",
+                "",
+            ]
         case "flag":
-            return ["[codes.flag]", f"values = {_values(dict(zip(FLAGS[dialect], 'NHL', strict=True)))}", 'otherwise = "drop"', ""]
+            return [
+                "[codes.flag]",
+                f"values = {_values(dict(zip(FLAGS[dialect], 'NHL', strict=True)))}",
+                'otherwise = "drop"',
+                "",
+            ]
         case "hukou":
             return ["[codes.hukou]", f"values = {_values({zh: code for code, zh in HUKOU.items()})}", ""]
         case "unit":
-            return ["[codes.unit]", f"values = {_values({local: code for local, code, _ in code_list(dialect, 'unit').entries})}", ""]
+            return [
+                "[codes.unit]",
+                f"values = {_values({local: code for local, code, _ in code_list(dialect, 'unit').entries})}",
+                "",
+            ]
     values = {local: [code, zh] for local, code, zh in code_list(dialect, name).entries}
     return [f"[codes.{name}]", f"system = {_text(SYSTEMS[name])}", f"values = {_values(values)}", ""]
 
@@ -231,16 +267,28 @@ def _table(system: System, table: str) -> list[str]:
         lines.append(f"file = {_text(f'*.{table}.csv')}")
     key = KEYS.get(table, ("pid", "updated"))
     required = [local(word) for word in ("pid", "name") if word in words]
-    lines += [f"key = {_text([local(word) for word in key])}", f"time = {_text(local('updated'))}", f"required = {_text(required)}", ""]
+    lines += [
+        f"key = {_text([local(word) for word in key])}",
+        f"time = {_text(local('updated'))}",
+        f"required = {_text(required)}",
+        "",
+    ]
     for kind, identity, method, when, elements in RESOURCES[table]:
-        lines += ["[[table.resource]]", f"type = {_text(kind)}", f"id = {_text(named(identity))}", f"method = {_text(method)}"]
+        lines += [
+            "[[table.resource]]",
+            f"type = {_text(kind)}",
+            f"id = {_text(named(identity))}",
+            f"method = {_text(method)}",
+        ]
         match when:
             case "visit":
                 lines.append(f"when = [{{ column = {_text(local('visit'))}, present = true }}]")
             case "stay":
-                lines.append(f"when = [{{ column = {_text(local('cls'))}, in = {_text(list(CLASSES[dialect][1:]))} }}]")
+                lines.append(
+                    f"when = [{{ column = {_text(local('cls'))}, in = {_text(list(CLASSES[dialect][1:]))} }}]"
+                )
             case "departed":
-                lines.append(f"when = [{{ column = {_text(local('kind'))}, in = [\"迁出\"] }}]")
+                lines.append(f'when = [{{ column = {_text(local("kind"))}, in = ["迁出"] }}]')
             case "father":
                 lines.append(f"when = [{{ column = {_text(local('father'))}, present = true }}]")
         lines.append("[table.resource.set]")

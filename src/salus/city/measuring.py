@@ -24,11 +24,25 @@ def measure(test: Test, female: bool, level: float, noise: float, conditions: fr
 
 
 def panel_values(
-    block: Population, resident: int, panel: str, levels: list[float], noises: list[float], conditions: frozenset[str]
+    block: Population,
+    resident: int,
+    panel: str,
+    levels: list[float],
+    noises: list[float],
+    conditions: frozenset[str],
 ) -> list[tuple[Test, float]]:
     """Return the tests of a panel with the values of one taking."""
     female = bool(block.sex[resident])
     return [
-        (test, measure(test, female, levels[(sum(test.loinc.encode()) + k) % len(levels)], noises[k % len(noises)], conditions))
+        (
+            test,
+            measure(
+                test,
+                female,
+                levels[(sum(test.loinc.encode()) + k) % len(levels)],
+                noises[k % len(noises)],
+                conditions,
+            ),
+        )
         for k, test in enumerate(tests_of(panel))
     ]

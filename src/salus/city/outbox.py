@@ -87,7 +87,9 @@ class Outbox:
                 start = end
         return counts, planted
 
-    def _disturb(self, seed: int, system: System, items: list[Item], planted: Planted) -> tuple[list[Item], Sent]:
+    def _disturb(
+        self, seed: int, system: System, items: list[Item], planted: Planted
+    ) -> tuple[list[Item], Sent]:
         rng = substream(seed, f"disturb:{system.code}", self.block)
         lots = rng.random((len(items), 3))
         repeat = lots[:, 0] < rate("identity_errors", "message_repeated")
@@ -101,7 +103,9 @@ class Outbox:
             if broken[index]:
                 spoiled, kind = _spoil(system, text, row, self.control(system))
                 extra.append((minute, turn + 1, *spoiled))
-                planted.malformed.append({"source": system.code, "message": _label(system, *spoiled), "how": kind})
+                planted.malformed.append(
+                    {"source": system.code, "message": _label(system, *spoiled), "how": kind}
+                )
         return sorted(items + extra, key=lambda item: (item[0], item[1])), Sent(
             len(items) + len(extra), int(repeat.sum()), int(broken.sum())
         )
@@ -153,9 +157,13 @@ def _write(system: System, folder: Path, stem: str, items: Sequence[Item]) -> No
             for item in items:
                 if item[3] is not None:
                     tables.setdefault(item[3][0], []).append(item[3][1])
-            headers = {table: tuple(column(system.dialect, word) for word in TABLES[table]) for table in tables}
+            headers = {
+                table: tuple(column(system.dialect, word) for word in TABLES[table]) for table in tables
+            }
             if system.format == "excel":
-                (folder / f"{stem}.xlsx").write_bytes(workbook({t: [headers[t], *rows] for t, rows in tables.items()}))
+                (folder / f"{stem}.xlsx").write_bytes(
+                    workbook({t: [headers[t], *rows] for t, rows in tables.items()})
+                )
                 return
             for table, rows in tables.items():
                 buffer = io.StringIO(newline="")

@@ -28,7 +28,11 @@ class Outbreak:
         """Draw the outbreak's streets and days, somewhere in the window's second year."""
         rng = substream(seed, "outbreak-plan")
         street = int(rng.integers(len(ground.streets)))
-        mates = [i for i, area in enumerate(ground.streets) if area.parent == ground.streets[street].parent and i != street]
+        mates = [
+            i
+            for i, area in enumerate(ground.streets)
+            if area.parent == ground.streets[street].parent and i != street
+        ]
         first = window.start + int((0.62 + 0.25 * rng.random()) * window.days)
         return cls(seed, (street, *mates[:1]), first, first + 6 + int(rng.integers(4)), 0.045)
 
@@ -37,12 +41,25 @@ class Outbreak:
     ) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]:
         """Return the outbreak's visits in one block: resident, start, end, kind, diagnosis, place, child, planted."""
         home = block.home_street[block.household]
-        there = np.isin(home, self.streets) & (block.entry < self.first_day) & (block.exit > self.first_day + 30)
+        there = (
+            np.isin(home, self.streets) & (block.entry < self.first_day) & (block.exit > self.first_day + 30)
+        )
         ill = np.flatnonzero(there & (rng.random(len(block)) < self.attack))
-        day = self.first_day + np.clip(rng.gamma(4.0, (self.peak_day - self.first_day) / 3.0, len(ill)), 0, 24).astype(np.int64)
+        day = self.first_day + np.clip(
+            rng.gamma(4.0, (self.peak_day - self.first_day) / 3.0, len(ill)), 0, 24
+        ).astype(np.int64)
         start = day * 1440 + 420 + (rng.random(len(ill)) * 900).astype(np.int64)
         hospital = rng.random(len(ill)) < 0.7
         place = np.where(hospital, near["tertiary"][ill], near["community"][ill])
         kind = np.where(hospital & (rng.random(len(ill)) < 0.6), 1, 0)
         same = np.full(len(ill), NEVER, dtype=np.int64)
-        return ill, start, start + 60, kind, np.full(len(ill), diagnosis_index(CODE)), place, same, np.ones(len(ill), dtype=bool)
+        return (
+            ill,
+            start,
+            start + 60,
+            kind,
+            np.full(len(ill), diagnosis_index(CODE)),
+            place,
+            same,
+            np.ones(len(ill), dtype=bool),
+        )

@@ -131,7 +131,9 @@ def catalogue(registers: Registers) -> Catalogue:
                    frozenset(records), line_end=line_end)
         )  # fmt: skip
         members.append(frozenset(place.index for place in served))
-    primary = frozenset(p.index for tier in ("community", "township", "village") for p in registers.of_tier(tier))
+    primary = frozenset(
+        p.index for tier in ("community", "township", "village") for p in registers.of_tier(tier)
+    )
     for code, zh, en, vendor, form, charset, dialect, kind, records, subject in _CITY:
         systems.append(
             System(len(systems), code, f"临澜市{zh}", f"Linlan {en.lower()}", vendor, form, charset, dialect,
@@ -140,7 +142,17 @@ def catalogue(registers: Registers) -> Catalogue:
         members.append(primary)
     serving = {
         record: tuple(_first(systems, members, record, place.index) for place in registers.places)
-        for record in (VISITS, MEDICINES, LABORATORY, ORDERS, PROCEDURES, VACCINATIONS, BOOKINGS, DOCUMENTS, PRESSURE)
+        for record in (
+            VISITS,
+            MEDICINES,
+            LABORATORY,
+            ORDERS,
+            PROCEDURES,
+            VACCINATIONS,
+            BOOKINGS,
+            DOCUMENTS,
+            PRESSURE,
+        )
     }
     return Catalogue(tuple(systems), serving)
 

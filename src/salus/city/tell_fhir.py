@@ -18,6 +18,7 @@ class FhirSender:
     def __init__(self, t: Telling) -> None:
         self.t = t
         self._stated: dict[tuple[int, str], int] = {}
+        self._said: set[tuple[int, str, int]] = set()
 
     def _patient(self, system: System, resident: int, minute: int) -> tuple[str, list[Resource]]:
         """Return the patient's id and, when it is new or changed (always in a Bundle), the resource."""
@@ -27,10 +28,13 @@ class FhirSender:
             if self._stated.get((system.index, chart.number), -1) >= stated:
                 return chart.number, []
             self._stated[system.index, chart.number] = stated
+        self._said.add((system.index, chart.number, stated))
         doctor = self.t.doctor_of(resident) if system.code[0] == "c" else None
         return chart.number, [fhir.patient(system, chart.number, sheet, stated, doctor)]
 
-    def send(self, system: System, resident: int, minute: int, key: str, make: Callable[[str], list[Resource]]) -> None:
+    def send(
+        self, system: System, resident: int, minute: int, key: str, make: Callable[[str], list[Resource]]
+    ) -> None:
         """Send the resources that `make(number)` returns, with the patient."""
         number, resources = self._patient(system, resident, minute)
         resources += make(number)
@@ -47,7 +51,16 @@ class FhirSender:
         def make(number: str) -> list[Resource]:
             doctor = fhir.practitioner(*visit.doctor)
             made = [
-                fhir.encounter(visit.key, number, visit.kind, visit.start, visit.end, fhir.institution(place.code, place.name), doctor, visit.known)
+                fhir.encounter(
+                    visit.key,
+                    number,
+                    visit.kind,
+                    visit.start,
+                    visit.end,
+                    fhir.institution(place.code, place.name),
+                    doctor,
+                    visit.known,
+                )
             ]
             if visit.kind != AMBULATORY or visit.known.chronic:
                 made.append(fhir.condition(visit.key, number, visit.known, visit.start))
@@ -66,7 +79,15 @@ class FhirSender:
             doctor = fhir.practitioner(*visit.doctor)
             days = 28 if visit.known.chronic else 5
             return [
-                fhir.medication(f"{visit.key}-m{k}", number, inside, (drug, names[drug][0]), visit.start + 12, doctor, days)
+                fhir.medication(
+                    f"{visit.key}-m{k}",
+                    number,
+                    inside,
+                    (drug, names[drug][0]),
+                    visit.start + 12,
+                    doctor,
+                    days,
+                )
                 for k, drug in enumerate(drugs, 1)
             ]
 
@@ -87,13 +108,16 @@ class FhirSender:
         self.send(system, resident, minute, f"gp-{self.t.block.base + resident}", lambda number: [])
 
     def change(self, system: System, chart: Chart, when: int, sheet: Sheet, arrives: int) -> None:
-        """Send the patient as changed; `arrives` may be later than newer news."""
+        """Send the patient as changed, unless a visit has told it; `arrives` may be later than newer news."""
+        if (system.index, chart.number, when) in self._said:
+            return
         self.t.used[system.index, chart.number] = chart
         doctor = self.t.doctor_of(chart.resident) if system.code[0] == "c" else None
         changed = fhir.patient(system, chart.number, sheet, when, doctor)
         if system.dialect == "bundle":
             changed = fhir.bundle(f"ch-{chart.number}-{when}", [changed], when)
-        self._stated[system.index, chart.number] = max(when, self._stated.get((system.index, chart.number), -1))
         self.t.outbox.send(system, arrives, fhir.line(changed))
         if arrives != when:
-            self.t.late.append({"source": system.code, "message": f"Patient/{chart.number} {fhir.moment(when)}"})
+            self.t.late.append(
+                {"source": system.code, "message": f"Patient/{chart.number} {fhir.moment(when)}"}
+            )

@@ -45,6 +45,11 @@ def _pv1(t: Telling, system: System, visit: Happening, end: int = 0) -> str:
     )  # fmt: skip
 
 
+def _seen_at(t: Telling, system: System, visit: Happening) -> str:
+    """Return PV1 where a laboratory knows the visit (version 2.5.1 of a hospital), else nothing."""
+    return _pv1(t, system, visit) if system.dialect == "2.5.1" and not system.careful else ""
+
+
 def tell_visit(t: Telling, system: System, visit: Happening) -> None:
     """Send a visit: outpatients as one A03 at its end (some with A04 before), inpatients A01 … A03, some cancelled."""
     chart, sheet = t.charted(system, visit.resident, visit.start)
@@ -53,7 +58,11 @@ def tell_visit(t: Telling, system: System, visit: Happening) -> None:
     known, lot = visit.known, visit.lots
 
     def send(trigger: str, minute: int, rest: list[str], who: str = patient) -> None:
-        t.outbox.send(system, minute, hl7.adt(system, place, trigger, t.outbox.control(system), minute, minute, who, rest))
+        t.outbox.send(
+            system,
+            minute,
+            hl7.adt(system, place, trigger, t.outbox.control(system), minute, minute, who, rest),
+        )
 
     reason = f"PV2|||{known.code}^{known.zh}^I10"
     opened = _pv1(t, system, visit)
@@ -76,7 +85,7 @@ def tell_visit(t: Telling, system: System, visit: Happening) -> None:
             send("A13", visit.end - 60, [opened])
         send("A03", visit.end, final, goodbye)
         return
-    if lot[0] < 0.12 or visit.kind != AMBULATORY:
+    if lot[0] < (0.05 if visit.kind == AMBULATORY else 0.4):
         send("A04", visit.start, [opened, reason])
     if lot[3] < 0.002:
         send("A04", visit.start, [opened, reason])
@@ -89,14 +98,24 @@ def _operation(code: str) -> str:
     return names_of("procedures", "code")[code][0]
 
 
-def tell_panel(t: Telling, system: System, visit: Happening, order: str, panel: tuple[str, str], values: list[tuple[Test, float]], ready: int) -> None:
+def tell_panel(
+    t: Telling,
+    system: System,
+    visit: Happening,
+    order: str,
+    panel: tuple[str, str],
+    values: list[tuple[Test, float]],
+    ready: int,
+) -> None:
     """Send ORU^R01."""
     patient = _patient(t, system, visit, ready)
     local = system.dialect == "2.3"
-    results = [hl7.observation(n, test, value, visit.start + 10, local) for n, (test, value) in enumerate(values, 1)]
+    results = [
+        hl7.observation(n, test, value, visit.start + 10, local) for n, (test, value) in enumerate(values, 1)
+    ]
     t.outbox.send(
         system, ready,
-        hl7.oru(system, t.place(visit.place).code, t.outbox.control(system), ready, patient, _pv1(t, system, visit), order, panel, results,
+        hl7.oru(system, t.place(visit.place).code, t.outbox.control(system), ready, patient, _seen_at(t, system, visit), order, panel, results,
                 visit.start + 10, hl7.person(*visit.doctor)),
     )  # fmt: skip
 
@@ -107,7 +126,7 @@ def tell_order(t: Telling, system: System, visit: Happening, order: str, panel: 
     patient = _patient(t, system, visit, minute)
     t.outbox.send(
         system, minute,
-        hl7.orm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient, _pv1(t, system, visit), order, panel,
+        hl7.orm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient, _seen_at(t, system, visit), order, panel,
                 hl7.person(*visit.doctor)),
     )  # fmt: skip
 
@@ -153,10 +172,19 @@ def tell_document(t: Telling, system: System, visit: Happening) -> None:
     )  # fmt: skip
 
 
-def tell_dose(t: Telling, system: System, resident: int, minute: int, key: str, dose: int, vaccine: tuple[str, str], lot: str) -> None:
+def tell_dose(
+    t: Telling,
+    system: System,
+    resident: int,
+    minute: int,
+    key: str,
+    dose: int,
+    vaccine: tuple[str, str],
+    lot: str,
+) -> None:
     """Send VXU^V04."""
     chart, sheet = t.charted(system, resident, minute)
-    place = t.place(int(t.care.primary[resident]))
+    place = t.place(t.vaccination_place(resident))
     doctor = t.doctors[t.heads[place.index][0]]
     t.outbox.send(
         system, minute + 4,
@@ -171,7 +199,18 @@ def tell_contract(t: Telling, system: System, resident: int, minute: int) -> Non
     doctor = t.doctor_of(resident)
     rest = [f"PD1||||{hl7.person(*doctor)}"] if doctor else []
     t.outbox.send(
-        system, minute, hl7.adt(system, system.institution, "A28", t.outbox.control(system), minute, minute, hl7.pid(system, chart.number, sheet), rest)
+        system,
+        minute,
+        hl7.adt(
+            system,
+            system.institution,
+            "A28",
+            t.outbox.control(system),
+            minute,
+            minute,
+            hl7.pid(system, chart.number, sheet),
+            rest,
+        ),
     )
 
 
@@ -179,7 +218,18 @@ def tell_change(t: Telling, system: System, chart: Chart, when: int, sheet: Shee
     """Send A31 about a change that held from `when`; `arrives` may be later than newer news."""
     control = t.outbox.control(system)
     t.outbox.send(
-        system, arrives, hl7.adt(system, system.institution, "A31", control, when, when, hl7.pid(system, chart.number, sheet), ["PV1|1|N"])
+        system,
+        arrives,
+        hl7.adt(
+            system,
+            system.institution,
+            "A31",
+            control,
+            when,
+            when,
+            hl7.pid(system, chart.number, sheet),
+            ["PV1|1|N"],
+        ),
     )
     if arrives != when:
         t.late.append({"source": system.code, "message": control})

@@ -73,7 +73,9 @@ def tell_procedure(t: Telling, system: System, visit: Happening) -> None:
     t.outbox.row(system, visit.end + 2, "procedures", cells)
 
 
-def tell_panel(t: Telling, system: System, visit: Happening, order: str, values: list[tuple[Test, float]], ready: int) -> None:
+def tell_panel(
+    t: Telling, system: System, visit: Happening, order: str, values: list[tuple[Test, float]], ready: int
+) -> None:
     """Write a row a result."""
     dialect = system.dialect
     items = code_list(dialect, "item").local
@@ -89,10 +91,19 @@ def tell_panel(t: Telling, system: System, visit: Happening, order: str, values:
         t.outbox.row(system, ready, "laboratory", cells)
 
 
-def tell_dose(t: Telling, system: System, resident: int, minute: int, key: str, dose: int, vaccine: tuple[str, str], lot: str) -> None:
+def tell_dose(
+    t: Telling,
+    system: System,
+    resident: int,
+    minute: int,
+    key: str,
+    dose: int,
+    vaccine: tuple[str, str],
+    lot: str,
+) -> None:
     """Write a row of vaccinations."""
     cells, _ = _who(t, system, resident, minute)
-    place = t.place(int(t.care.primary[resident]))
+    place = t.place(t.vaccination_place(resident))
     cells |= {
         "dose_id": key, "vaccine": code_list(system.dialect, "vaccine").local[vaccine[0]], "vaccinename": vaccine[1], "dose": str(dose),
         "lot": lot, "when": time_text(system.dialect, minute), "org": place.code, "orgname": place.name,
@@ -120,7 +131,12 @@ def tell_registers(t: Telling) -> None:
         for resident in t.subjects(subject):
             minute = t.registered(subject, resident)
             cells, _ = _who(t, system, resident, minute)
-            cells |= {"kind": name, "from": date_text(system.dialect, int(block.entry[resident]) - (0 if block.born_here[resident] else 700))}
+            cells |= {
+                "kind": name,
+                "from": date_text(
+                    system.dialect, int(block.entry[resident]) - (0 if block.born_here[resident] else 700)
+                ),
+            }
             t.outbox.row(system, minute, "insured", cells)
     _statuses(t)
     _residence(t)
@@ -135,7 +151,12 @@ def _statuses(t: Telling) -> None:
         minute = t.registered("poverty", resident)
         cells, _ = _who(t, poverty, resident, minute)
         granted = max(int(block.entry[resident]) - 300, int(block.birth[resident]))
-        t.outbox.row(poverty, minute, "poverty", cells | {"kind": "最低生活保障", "from": date_text(poverty.dialect, granted)})
+        t.outbox.row(
+            poverty,
+            minute,
+            "poverty",
+            cells | {"kind": "最低生活保障", "from": date_text(poverty.dialect, granted)},
+        )
     for resident in t.subjects("disability"):
         minute = t.registered("disability", resident)
         cells, _ = _who(t, disability, resident, minute)
@@ -207,4 +228,3 @@ def _deaths(t: Telling) -> None:
             system, minute, "deaths",
             cells | {"cert": f"SW{block.base + resident:09d}", "died": time_text(system.dialect, died), "cause": causes[code], "causename": zh},
         )  # fmt: skip
-

@@ -43,7 +43,14 @@ class Telling:
     """Writes one block's messages into an outbox. `used` collects the charts that each system has named."""
 
     def __init__(
-        self, seed: int, ground: Ground, registers: Registers, catalogue: Catalogue, block: Population, care: Care, window: Window
+        self,
+        seed: int,
+        ground: Ground,
+        registers: Registers,
+        catalogue: Catalogue,
+        block: Population,
+        care: Care,
+        window: Window,
     ) -> None:
         self.ground, self.registers, self.catalogue = ground, registers, catalogue
         self.block, self.care, self.window = block, care, window
@@ -81,20 +88,31 @@ class Telling:
             more = 2.2 if kind == INPATIENT else 1.4 if kind == EMERGENCY else 1.0
             wanted = lot[0] < (0.62 if diagnosis.chronic else 0.36) * more and diagnosis.drugs
             count = 1 + (lot[1] < 0.3)
+            hospital = self.registers.places[place].tier in {"tertiary", "secondary"}
+            ask = (1.6 if what == checkup else 1.0) * (0.75 if hospital else 0.3)
             first = int(lot[7] * len(diagnosis.drugs)) if wanted else 0
             plan.drugs.append(
-                tuple(dict.fromkeys(diagnosis.drugs[(first + k) % len(diagnosis.drugs)] for k in range(count)))
+                tuple(
+                    dict.fromkeys(diagnosis.drugs[(first + k) % len(diagnosis.drugs)] for k in range(count))
+                )
                 if wanted and self.catalogue.serving[MEDICINES][place] >= 0
                 else ()
             )
             plan.panels.append(
-                tuple(p for k, p in enumerate(diagnosis.panels) if lot[2 + k % 5] < shares[p] * more * (1.6 if what == checkup else 1.0))
+                tuple(p for k, p in enumerate(diagnosis.panels) if lot[2 + k % 5] < shares[p] * more * ask)
                 if self.catalogue.serving[LABORATORY][place] >= 0
                 else ()
             )
-            plan.booked.append(kind == AMBULATORY and lot[8] < 0.15 and self.catalogue.serving[BOOKINGS][place] >= 0)
+            plan.booked.append(
+                kind == AMBULATORY and lot[8] < 0.15 and self.catalogue.serving[BOOKINGS][place] >= 0
+            )
             plan.operated.append(bool(diagnosis.procedure) and lot[9] < (0.7 if kind == INPATIENT else 0.05))
-            plan.pressure.append(diagnosis.chronic and kind == AMBULATORY and lot[10] < 0.5 and self.catalogue.serving[PRESSURE][place] >= 0)
+            plan.pressure.append(
+                diagnosis.chronic
+                and kind == AMBULATORY
+                and lot[10] < 0.5
+                and self.catalogue.serving[PRESSURE][place] >= 0
+            )
             plan.ambulance.append(kind == EMERGENCY and lot[11] < 0.15)
         return plan
 
@@ -131,11 +149,15 @@ class Telling:
             see(self.system(VISITS, place), resident, start - 12 * MINUTES if self.plan.booked[i] else start)
             if self.plan.panels[i]:
                 see(self.system(LABORATORY, place), resident, start)
-                see(self.system(ORDERS, place), resident, start)
+                if ordered(i):
+                    see(self.system(ORDERS, place), resident, start)
             if self.plan.ambulance[i]:
                 see(self.catalogue.by_subject("emergency"), resident, start - 60)
         for resident, minute, row in zip(
-            vaccinations.resident.tolist(), vaccinations.minute.tolist(), vaccinations.row.tolist(), strict=True
+            vaccinations.resident.tolist(),
+            vaccinations.minute.tolist(),
+            vaccinations.row.tolist(),
+            strict=True,
         ):
             see(self.vaccinator(resident, row), resident, minute)
         for resident, minute in self.contracts:
@@ -149,7 +171,11 @@ class Telling:
         """Return where a dose is recorded: campaigns centrally, the schedule's at the community centre."""
         if rows("vaccines")[row]["due_group"]:
             return self.catalogue.by_subject("campaigns")
-        return self.system(VACCINATIONS, int(self.care.primary[resident]))
+        return self.system(VACCINATIONS, self.vaccination_place(resident))
+
+    def vaccination_place(self, resident: int) -> int:
+        """Return the community centre that vaccinates a resident."""
+        return int(self.care.home_places["community"][resident])
 
     def subjects(self, subject: str) -> list[int]:
         """Return who is in a city-wide register."""
@@ -165,7 +191,14 @@ class Telling:
         entry, exit_ = int(self.block.entry[resident]), int(self.block.exit[resident])
         if subject == "deaths":
             return (int(self.block.death[resident]) + 2) * MINUTES + 600
-        delay = {"births": 3, "employee": 12, "resident": 20, "poverty": 25, "disability": 25, "residence": 9}[subject]
+        delay = {
+            "births": 3,
+            "employee": 12,
+            "resident": 20,
+            "poverty": 25,
+            "disability": 25,
+            "residence": 9,
+        }[subject]
         scatter = resident * 37 % 29
         day = min(entry + delay + scatter, max(exit_ - 1, entry))
         return day * MINUTES + 480 + resident * 7 % 540
@@ -186,3 +219,7 @@ class Telling:
         """Return an institution."""
         return self.registers.places[index]
 
+
+def ordered(visit: int) -> bool:
+    """Return whether a visit's laboratory request goes through the regional order system (two in five do)."""
+    return visit % 5 < 2
