@@ -153,6 +153,23 @@ ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "10/m/ip,5/5m/key", "
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 SOCIALACCOUNT_ADAPTER = "salus.web.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_LOGIN_ON_GET = False
+# An OpenID Connect provider: its address, this installation's client id and secret there, and its name.
+_oidc = {name: os.environ.get(f"SALUS_OIDC_{name.upper()}", "") for name in ("server", "client_id", "secret", "name")}
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "APPS": [
+            {
+                "provider_id": "city",
+                "name": _oidc["name"] or "OpenID",
+                "client_id": _oidc["client_id"],
+                "secret": _oidc["secret"],
+                "settings": {"server_url": _oidc["server"]},
+            }
+        ]
+        if _oidc["server"]
+        else []
+    }
+}
 MFA_TOTP_ISSUER = "Salus"
 MFA_TOTP_TOLERANCE = 1
 AUTHENTICATION_BACKENDS = [
@@ -171,6 +188,7 @@ LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 TIME_ZONE = os.environ.get("SALUS_TIME_ZONE", "Asia/Shanghai")
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["salus.web.formats"]
 
 STATIC_URL = "/static/"
 STATIC_ROOT = str(DATA_DIR / "static")
@@ -192,6 +210,7 @@ CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000  # a page of a table may have every row chosen
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -200,7 +219,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],  # the QR code of two-step sign-in is a data address
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
-        "form-action": ["'self'"],
+        # Browsers hold a form's redirects to this too, and signing in by OpenID begins with one.
+        "form-action": ["'self'", *([f"https://{urlsplit(_oidc['server']).netloc}"] if _oidc["server"] else [])],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
     }

@@ -113,7 +113,19 @@ def update(room: Path, language: str) -> int:
     """Add a room's new texts to its catalogue and drop those gone; returns how many have no translation."""
     path = catalogue_path(room, language)
     old = read_catalogue(path, language)
-    new = Catalog(locale=language, domain="django", project="Salus", version="1", copyright_holder="Salus contributors")
+    new = Catalog(
+        locale=language,
+        domain="django",
+        header_comment="# Texts of this room; `python -m salus.web.translation` brings them up to date.",
+        project="Salus",
+        version="1",
+        msgid_bugs_address="",
+        last_translator="",
+        language_team="",
+        creation_date=old.creation_date,
+        revision_date=old.revision_date if path.exists() else None,
+        fuzzy=False,
+    )
     for found in texts(room):
         known = old.get(found.id, found.context)
         new.add(found.id, known.string if known is not None else None, context=found.context, flags=_flags(known))

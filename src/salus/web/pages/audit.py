@@ -48,7 +48,7 @@ class AuditTable(Table):
     name = "audit"
     caption = gettext_lazy("Audit rows")
     columns = (
-        Column("at", gettext_lazy("When"), kind="moment", sort="at", value=lambda row: instant(row.at)),
+        Column("at", gettext_lazy("When"), kind="second", sort="at", value=lambda row: instant(row.at)),
         Column("actor", gettext_lazy("Who"), sort="actor"),
         Column("roles", gettext_lazy("Roles"), value=_role_names, optional=True),
         Column("action", gettext_lazy("Action")),
@@ -177,7 +177,7 @@ def chains(request: HttpRequest) -> HttpResponseBase:
 def _state(row: BreakGlass) -> str:
     if row.reviewed_at is not None:
         return _("Reviewed")
-    return _("Open") if row.ended is None and row.expires > timezone.now() else _("To be reviewed")
+    return _("In progress") if row.ended is None and row.expires > timezone.now() else _("To be reviewed")
 
 
 def _tone(row: BreakGlass) -> str:

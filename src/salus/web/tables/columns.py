@@ -22,7 +22,8 @@ class Column:
         name: the column's name in addresses and, by default, the attribute, key or ORM path
             (`institution__name`) that holds the value.
         title: the heading.
-        kind: text, number, moment (an instant), day, or code (shown in a fixed-width face).
+        kind: text, number, moment (an instant, to the minute), second (to the second), day, or code
+            (shown in a fixed-width face).
         sort: the ORM path to sort by; empty when the column cannot be sorted.
         value: works the value out of a row when the name does not.
         link: gives the address that the value links to, or None.
@@ -55,7 +56,7 @@ class Column:
     def shown(self, row: Any) -> SafeString | str:
         """Return the cell as HTML."""
         value = self.read(row)
-        text = display(value)
+        text = display(value, seconds=self.kind == "second")
         if self.tone is not None and value not in (None, ""):
             text = format_html('<span class="tag tag-{}">{}</span>', self.tone(row), text)
         if self.link is not None and (address := self.link(row)):
@@ -63,7 +64,7 @@ class Column:
         return text
 
 
-def display(value: Any) -> SafeString | str:
+def display(value: Any, *, seconds: bool = False) -> SafeString | str:
     """Return a value as a reader expects it: numbers grouped, instants in the city's zone, a dash for none."""
     match value:
         case None | "":
@@ -76,9 +77,8 @@ def display(value: Any) -> SafeString | str:
             return number_format(value, use_l10n=True, force_grouping=True)
         case datetime():
             local = timezone.localtime(value) if timezone.is_aware(value) else value
-            return format_html(
-                '<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), local.strftime("%Y-%m-%d %H:%M")
-            )
+            shown = local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+            return format_html('<time datetime="{}">{}</time>', local.isoformat(timespec="seconds"), shown)
         case date():
             return format_html('<time datetime="{}">{}</time>', value.isoformat(), value.isoformat())
         case _:
