@@ -168,6 +168,11 @@ class Context:
         self._times.append(None if method == "ensure" else time or self.time)
         return resource
 
+    def withdraw(self, resource: Resource) -> None:
+        """Take back a resource added by this message."""
+        index = next(index for index, held in enumerate(self.entries) if held is resource)
+        del self.entries[index], self._methods[index], self._times[index]
+
     def add_again(self, resource: Resource, method: Method) -> None:
         """Add a further write to a resource that this message has added already."""
         self.entries.append(resource)

@@ -39,6 +39,12 @@ def number(text: str) -> int | float | None:
     return value if abs(value) < 1e300 else None
 
 
+def whole(text: str, least: int = 1) -> int | None:
+    """Return an NM as a 32-bit integer of at least `least`, None when it is none."""
+    value = number(text)
+    return value if isinstance(value, int) and least <= value <= 2_147_483_647 else None
+
+
 def text(ctx: Context, raw: str, arg: str = "", table: str = "") -> str | None:
     """ST, TX, FT: running text."""
     return ctx.prose(raw) or None

@@ -17,6 +17,7 @@ from salus.connect.hl7v2.datatypes import (
     part,
     practitioner,
     text,
+    whole,
 )
 from salus.connect.hl7v2.identifiers import cx, system_of
 from salus.connect.hl7v2.rules import tables
@@ -56,8 +57,8 @@ def deceased(ctx: Context, resource: Resource, raw: str) -> None:
 
 def person_choices(ctx: Context, resource: Resource, fields: list[str]) -> None:
     """PID-25 and PID-29: elements that FHIR offers in one of two types."""
-    order = number(fields[25]) if len(fields) > 25 and fields[25] else None
-    if isinstance(order, int) and order > 0:
+    order = whole(fields[25]) if len(fields) > 25 and fields[25] else None
+    if order is not None:
         resource.pop("multipleBirthBoolean", None)
         resource["multipleBirthInteger"] = order
     if len(fields) > 29 and fields[29] and fields[29] != '""':

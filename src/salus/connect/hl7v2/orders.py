@@ -4,7 +4,7 @@ from typing import Any
 
 from salus.connect.hl7v2 import times
 from salus.connect.hl7v2.context import Resource, local_id
-from salus.connect.hl7v2.datatypes import entity, number, quantity, text
+from salus.connect.hl7v2.datatypes import entity, number, quantity, text, whole
 from salus.connect.hl7v2.engine import apply
 from salus.connect.hl7v2.walk import Walk, value
 
@@ -127,12 +127,12 @@ def _report(walk: Walk, fields: list[str], identity: str, placer: str, filler: s
         resource["effectiveDateTime"] = start or finish
     walk.report = resource
     ctx.add(resource, "put")
-    if value(fields, 15) and not walk.pending_specimen:
+    if value(fields, 15):
         specimen: Resource = {"resourceType": "Specimen", "id": local_id(identity, "specimen")}
         specimen["subject"] = {"reference": walk.patient_ref}
         apply(ctx, "OBR", fields, specimen)
         if specimen.get("type"):
-            ctx.add(specimen, "put")
+            walk.pending_specimen = ctx.add(specimen, "put")
             resource["specimen"] = [{"reference": f"Specimen/{specimen['id']}"}]
 
 
@@ -153,6 +153,11 @@ def spm(walk: Walk, fields: list[str]) -> None:
     else:
         resource["id"] = walk.fallback("specimen")
     _collected(walk, resource, fields)
+    if walk.pending_specimen is not None:  # SPM says more than OBR-15, and of the same specimen
+        ctx.withdraw(walk.pending_specimen)
+        walk.pending_specimen = None
+        if walk.report is not None:
+            walk.report.pop("specimen", None)
     ctx.add(resource, "put")
     reference = {"reference": f"Specimen/{resource['id']}"}
     for holder in (walk.report, walk.request if walk.family == "order" else None):
@@ -227,11 +232,11 @@ def _medication(
     if dosage:
         resource["dosageInstruction"] = [dosage]
     given = number(value(fields, dispense[0]))
-    repeats = number(value(fields, refills))
+    repeats = whole(value(fields, refills), 0)
     supply: dict[str, Any] = {}
     if given is not None:
         supply["quantity"] = quantity(ctx, given, value(fields, dispense[1]))
-    if isinstance(repeats, int) and repeats >= 0:
+    if repeats is not None:
         supply["numberOfRepeatsAllowed"] = repeats
     if supply:
         resource["dispenseRequest"] = supply

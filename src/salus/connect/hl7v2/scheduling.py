@@ -3,6 +3,7 @@
 Source: HL7 v2-to-FHIR, SCH[Appointment], AIS[Appointment] and AIP[Appointment], read.
 """
 
+from copy import deepcopy
 from typing import Any
 
 from salus.connect.hl7v2 import times
@@ -152,13 +153,24 @@ def close(walk: Walk) -> None:
     if walk.patient_ref:
         patient = {"actor": {"reference": walk.patient_ref}, "status": "accepted"}
         resource["participant"].insert(0, patient)
-    if resource["status"] in NEEDS_TIME and not ("start" in resource and "end" in resource):
-        if "start" in resource:
-            length = resource.get("minutesDuration")
-            if length is None:  # an appointment without an end cannot be booked in FHIR
-                resource["end"] = resource["start"]
-        else:
-            walk.ctx.where = "SCH-11"
-            walk.ctx.warn("no time: the appointment is only proposed")
-            resource["status"] = "proposed"
-    walk.ctx.add(resource, "overlay")
+    ctx = walk.ctx
+    unsure = resource["status"] in NEEDS_TIME and "start" not in resource
+    if unsure:
+        resource["status"] = "proposed"
+    elif resource["status"] in NEEDS_TIME and "end" not in resource:
+        resource["end"] = resource["start"]  # FHIR books nothing without an end
+    nobody_else = len(resource["participant"]) == 1 and bool(walk.patient_ref)
+    if not unsure and not nobody_else:
+        ctx.add(resource, "overlay")
+        return
+    # what the message leaves out is made sure of, but does not overwrite what is known
+    if unsure:
+        ctx.where = "SCH-11"
+        ctx.warn("no time: the appointment keeps the time and status that are known")
+    placeholder = ctx.add(deepcopy(resource), "ensure")
+    resource["id"] = placeholder["id"]
+    if unsure:
+        del resource["status"]
+    if nobody_else:
+        del resource["participant"]
+    ctx.add_again(resource, "overlay")

@@ -8,7 +8,7 @@ from typing import Any
 
 from salus.connect.hl7v2 import times
 from salus.connect.hl7v2.context import Resource, local_id
-from salus.connect.hl7v2.datatypes import cwe, number, practitioner, quantity
+from salus.connect.hl7v2.datatypes import cwe, number, practitioner, quantity, whole
 from salus.connect.hl7v2.engine import apply
 from salus.connect.hl7v2.orders import UNKNOWN_NUMBERS, numbers
 from salus.connect.hl7v2.walk import Walk, value
@@ -103,8 +103,8 @@ def about(walk: Walk, fields: list[str]) -> bool:
     elif code in ("29768-9", "29769-7", "30956-7", "69764-9"):
         _education(walk, code, raw, fields)
     elif code in ("30973-2", "59782-3"):
-        count = number(ctx.clean(raw.split(ctx.comp)[0]))
-        if not isinstance(count, int) or count < 1:
+        count = whole(ctx.clean(raw.split(ctx.comp)[0]))
+        if count is None:
             return False
         applied: list[dict[str, Any]] = resource.setdefault("protocolApplied", [{}])
         applied[0]["doseNumberPositiveInt" if code == "30973-2" else "seriesDosesPositiveInt"] = count

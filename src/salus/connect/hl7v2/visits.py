@@ -6,7 +6,7 @@ from typing import Any
 
 from salus.connect.hl7v2 import times
 from salus.connect.hl7v2.context import Resource, local_id
-from salus.connect.hl7v2.datatypes import coding, number
+from salus.connect.hl7v2.datatypes import coding, number, whole
 from salus.connect.hl7v2.engine import apply
 from salus.connect.hl7v2.walk import Walk, value
 
@@ -163,8 +163,8 @@ def dg1(walk: Walk, fields: list[str]) -> None:
         use = ctx.concept("0052-use", sort)
         if use:
             entry["use"] = {"coding": [{"system": use.system, "code": use.code, "display": use.display}]}
-        rank = number(value(fields, 15))
-        if isinstance(rank, int) and rank > 0:
+        rank = whole(value(fields, 15))
+        if rank is not None:
             entry["rank"] = rank
         walk.encounter.setdefault("diagnosis", []).append(entry)
 

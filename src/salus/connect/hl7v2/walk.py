@@ -61,7 +61,7 @@ class Walk:
         self.report: Resource | None = None
         self.immunization: Resource | None = None
         self.medication: Resource | None = None
-        self.pending_specimen = ""
+        self.pending_specimen: Resource | None = None
         self.previous: Resource | None = None
         self.text_key: tuple[str, str] | None = None
         self.notes: Resource | None = None

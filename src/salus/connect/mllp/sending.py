@@ -96,11 +96,21 @@ async def send_all(
     """
     sent = Sent([None] * len(messages))
     begun = time.perf_counter()
+    width = min(connections, max(1, len(messages)))
     lanes = [
-        _lane(messages, list(range(lane, len(messages), connections)), host, port, window, ssl_context, timeout,
-              retry_for, sent)
-        for lane in range(min(connections, max(1, len(messages))))
-    ]  # fmt: skip
+        _lane(
+            messages,
+            range(lane, len(messages), width),
+            host,
+            port,
+            window,
+            ssl_context,
+            timeout,
+            retry_for,
+            sent,
+        )
+        for lane in range(width)
+    ]
     await asyncio.gather(*lanes)
     sent.seconds = time.perf_counter() - begun
     return sent
@@ -108,7 +118,7 @@ async def send_all(
 
 async def _lane(
     messages: Sequence[bytes],
-    numbers: list[int],
+    numbers: Sequence[int],
     host: str,
     port: int,
     window: int,
@@ -146,7 +156,7 @@ async def _lane(
 
 async def _exchange(
     messages: Sequence[bytes],
-    numbers: list[int],
+    numbers: Sequence[int],
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     window: int,
