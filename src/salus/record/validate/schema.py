@@ -59,6 +59,8 @@ def shapes() -> dict[str, Shape]:
         types = row["types"].split() or [row["content"]]
         if types[0] in {"BackboneElement", "Element"}:
             types = [row["path"]]
+        if element == "id" and shape.resource:
+            types = ["id"]  # the 4.0.1 definitions say string, the page and every server say id
         many = row["max"] not in {"0", "1"}
         required = row["min"] != "0"
         made = [
