@@ -143,11 +143,13 @@ def _settle_statuses(
         was = (person.status, person.merged_into)
         if person.id in living:
             person.status, person.merged_into = PersonStatus.ACTIVE, None
-        elif str(person.id) in restore:
+        elif restore.get(str(person.id), (PersonStatus.ACTIVE,))[0] != PersonStatus.ACTIVE:
             status, merged = restore[str(person.id)]
             person.status, person.merged_into = status, UUID(merged) if merged else None
         elif person.id in went:
             person.status, person.merged_into = PersonStatus.MERGED, went[person.id]
+        else:
+            person.status, person.merged_into = PersonStatus.EMPTY, None
         if (person.status, person.merged_into) != was:
             person.save(update_fields=["status", "merged_into"])
 
