@@ -32,17 +32,25 @@ def care_sql(principal: Principal, column: str) -> Fragment:
 
 
 def contract_sql(principal: Principal, column: str) -> Fragment:
-    """Return the condition that the row's person has its doctor at one of the principal's institutions."""
+    """Return the condition that the row's person is contracted to the principal.
+
+    A doctor sees the residents who named her, and those who named her centre and nobody there; an
+    account without a register entry of its own sees what its institutions' doctors see.
+    """
     institutions = sorted(principal.institution_ids)
     if not institutions:
         return "1=0", []
     marks = _marks(institutions)
+    if principal.staff_id is None:
+        doctors, values = f"institution_id in ({marks})", [*institutions]
+    else:
+        doctors, values = "id = %s", [principal.staff_id]
     return (
         "exists (select 1 from record_patientlink cl join record_contract c on c.patient_rid = cl.patient_rid"  # noqa: S608
         f" where cl.person_id = {column} and c.code in"
-        f" (select code from kernel_staff where institution_id in ({marks})"
+        f" (select code from kernel_staff where {doctors}"
         f" union all select code from kernel_institution where id in ({marks})))",
-        [*institutions, *institutions],
+        [*values, *institutions],
     )
 
 
