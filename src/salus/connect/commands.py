@@ -56,7 +56,9 @@ def load(
     from salus.connect.files import find_files
     from salus.connect.loading import load_file
 
-    files = find_files(paths)
+    files, left_out = find_files(paths)
+    for path in left_out:
+        notes.print(f"Left out: {path.name} is about the files, not one of them.", markup=False)
     if not files:
         raise Invalid("no-file", "there is no file to load", where=", ".join(map(str, paths)))
     if preview:

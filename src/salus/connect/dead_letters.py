@@ -114,7 +114,7 @@ def discard(message: Message, *, note: str, account_id: int | None = None, actor
 
 
 def replay(
-    letters: Sequence[int] | "QuerySet[Message]", *, actor: str = "", progress: Progress | None = None
+    letters: "Sequence[int] | QuerySet[Message]", *, actor: str = "", progress: Progress | None = None
 ) -> Replayed:
     """Try dead letters again under the present mapping and with their last edit, oldest first.
 

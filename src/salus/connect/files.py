@@ -42,19 +42,21 @@ class Item:
     read: int
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files named, in the order to load them: registers and patients before what refers to them.
+def find_files(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the files to load, registers and patients before what refers to them, and those left out.
 
-    Folders are searched through; a name with * ? or [ that is no file is a glob. Hidden files are left
-    out. Raises NotFound for a path that is not there.
+    Folders are searched through; a name with * ? or [ that is no file is a glob. Of a folder, texts about
+    the files (README, LICENSE) are left out, as are hidden files; a file named itself never is.
+    Raises NotFound for a path that is not there.
     """
     found: list[Path] = []
+    left_out: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inner = (inside for inside in path.rglob("*") if inside.is_file())
-            found.extend(
-                i for i in inner if not any(part.startswith(".") for part in i.relative_to(path).parts)
-            )
+            for inside in path.rglob("*"):
+                hidden = any(part.startswith(".") for part in inside.relative_to(path).parts)
+                if inside.is_file() and not hidden:
+                    (left_out if _is_about(inside) else found).append(inside)
         elif path.is_file():
             found.append(path)
         else:
@@ -66,7 +68,11 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
             if not matches:
                 raise NotFound("no-file", "there is no such file or folder", where=str(path))
             found.extend(match for match in matches if match.is_file())
-    return sorted(dict.fromkeys(found), key=_loading_order)
+    return sorted(dict.fromkeys(found), key=_loading_order), sorted(left_out)
+
+
+def _is_about(path: Path) -> bool:
+    return path.suffix.lower() in {".md", ".rst"} or path.stem.upper() in {"LICENSE", "LICENCE", "README", "NOTICE"}
 
 
 def _is_glob(path: Path) -> bool:

@@ -47,6 +47,12 @@ class Arrival:
     original: ledger.Known | None = None
     twin: "Arrival | None" = None
     written: list[store.Written] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what was odd about a message that was stored all the same."""
+        return [*(self.prepared.warnings if self.prepared else ()), *self.notes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +255,7 @@ def _write_together(
     patient_owner: list[Arrival] = []
     other_owner: list[Arrival] = []
     for arrival in fresh:
-        arrival.written = []
+        arrival.written, arrival.notes = [], []
         for write in _prepared(arrival).writes:
             stamped = replace(write, message_id=arrival.id)
             if write.type == "Patient" and write.method != "delete":
@@ -260,13 +266,16 @@ def _write_together(
                 other_owner.append(arrival)
     if patients:
         written = _store(cursor, patients, now)
-        persons = linking.link(cursor, written)
+        persons = linking.link(cursor, source, written, now)
         for arrival, one in zip(patient_owner, written, strict=True):
             person = persons.get(one.rid)
             arrival.written.append(replace(one, person_id=person) if person is not None else one)
     for arrival in fresh:
         for kept, retired in _prepared(arrival).merges:
-            linking.merge(cursor, source, kept, retired, message_id=arrival.id)
+            if not linking.merge(cursor, source, kept, retired, arrival.id, now):
+                arrival.notes.append(
+                    "the merge changed nothing: the patients are one person, or one is unknown"
+                )
     if others:
         for arrival, one in zip(other_owner, _store(cursor, others, now), strict=True):
             arrival.written.append(one)
@@ -350,7 +359,7 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
             _plain(prepared.control_id, 200),
             moment(prepared.occurred) if prepared.occurred is not None else None,
             *_summary(arrival),
-            "\n".join(prepared.warnings),
+            "\n".join(arrival.warnings),
             arrival.id,
         ],
     )
@@ -415,7 +424,7 @@ def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
     if arrival.status == "dead" and fault is not None:
         line.reason_code, line.reason, line.where = reason_of(fault)
     elif arrival.status == "stored" and prepared is not None:
-        line.warnings = [_plain(warning, 500) for warning in prepared.warnings]
+        line.warnings = [_plain(warning, 500) for warning in arrival.warnings]
         line.resources, line.written = _summary(arrival)
     return line
 
@@ -445,7 +454,7 @@ def _receipt(arrival: Arrival) -> Receipt:
         code=code,
         reason=reason,
         where=where,
-        warnings=tuple(prepared.warnings) if stored and prepared else (),
+        warnings=tuple(arrival.warnings) if stored else (),
         resources=_summary(arrival)[0] if stored else 0,
         original_id=original_id,
         original_status=original_status,

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from salus.connect.errors import Untranslatable
-from salus.connect.fhir.references import conditional, literal, rewrite
+from salus.connect.fhir.references import conditional, rewrite
 from salus.connect.lookups import Search, parse_search
 from salus.connect.translation import Entry, Translation
 from salus.kernel.ids import server_id
@@ -91,16 +91,21 @@ def prepare(
     def replace(holder: dict[str, Any], reference: str) -> None:
         if reference.startswith(("#", "urn:", "http")):
             return
-        target = literal(reference)
-        if target is not None:
-            kind, local = target[1], target[2]
-            if kind in known:
+        kind, slash, rest = reference.partition("/")
+        if slash and "?" not in kind:  # a sender's id may hold anything, slashes too
+            if kind in known and rest:
+                local = rest.partition("/_history/")[0]
                 holder["reference"] = f"{kind}/{found.get((kind, local)) or id_of(source_code, kind, local)}"
             return
         search = conditional(reference)
         if search is not None and search[0] in known:
             pending.append(Pending(holder, search[0], parse_search(search[1])))
 
+    links = {  # an attachment's address within the message
+        f"Binary/{entry.resource['id']}": f"Binary/{id_of(source_code, 'Binary', entry.resource['id'])}"
+        for entry in translation.entries
+        if entry.resource["resourceType"] == "Binary"
+    }
     many = len(translation.entries) > 1
     meta_source = f"urn:salus:source:{source_code}"
     for index, entry in enumerate(translation.entries):
@@ -117,7 +122,7 @@ def prepare(
         identity = identity or id_of(source_code, kind, local)
         if entry.method != "delete":
             resource["id"] = identity
-            rewrite(resource, replace)
+            rewrite(resource, replace, links or None)
         if entry.method in {"put", "ensure"}:
             _check(entry, index, many, prepared.warnings)
         prepared.writes.append(

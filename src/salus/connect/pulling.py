@@ -104,7 +104,9 @@ def open_database(address: str, query: str) -> tuple[Any, Fetch]:
     """
     parts = urlsplit(address)
     if parts.scheme == "sqlite":
-        return _sqlite(unquote(parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path, query)
+        return _sqlite(
+            unquote(parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path, query
+        )
     if parts.scheme in {"postgres", "postgresql"}:
         return _postgres(address, query)
     raise Invalid("no-address", "the address is neither postgresql:// nor sqlite:///")
@@ -169,7 +171,9 @@ def _pull(schedule: PullSchedule, load: Load, counts: Counter[str]) -> None:
             if not rows:
                 return
             if schedule.watermark_column not in names:
-                raise Invalid("pull-query", "the query does not give the watermark column", where=schedule.name)
+                raise Invalid(
+                    "pull-query", "the query does not give the watermark column", where=schedule.name
+                )
             at = names.index(schedule.watermark_column)
             reached = _kept(rows[-1][at])
             if reached is None:
@@ -188,7 +192,12 @@ def _pull(schedule: PullSchedule, load: Load, counts: Counter[str]) -> None:
 
 
 def _take(
-    schedule: PullSchedule, load: Load, table: Table, names: Sequence[str], rows: list[Sequence[Any]], reached: Any
+    schedule: PullSchedule,
+    load: Load,
+    table: Table,
+    names: Sequence[str],
+    rows: list[Sequence[Any]],
+    reached: Any,
 ) -> list[Any]:
     """Store one batch of rows and the new watermark together."""
     items = [

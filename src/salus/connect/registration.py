@@ -2,4 +2,9 @@
 
 
 def register() -> None:
-    """Register pages and providers."""
+    """Register the REST journal, the periodic jobs and the pages."""
+    from salus.connect import jobs as jobs  # importing declares the periodic jobs
+    from salus.connect import journal
+    from salus.record.fhir import journal as rest
+
+    rest.register(journal.ConnectJournal())

@@ -140,7 +140,7 @@ def _revert(
         report.restored += 1
     written = store.write(cursor, [write], now=now)
     if current.type == "Patient" and write.body is not None:
-        linking.link(cursor, written)
+        linking.link(cursor, load.source, written, now)
     return current
 
 

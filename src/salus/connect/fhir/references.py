@@ -13,7 +13,7 @@ from salus.connect.errors import Untranslatable
 DEEPEST = 64
 """How deep a resource may nest; real ones stay below 20."""
 
-_LITERAL = re.compile(r"(?:(https?://.+)/)?([A-Z][A-Za-z]{2,39})/([^/?#|]{1,200})(?:/_history/[^/]+)?")
+_LITERAL = re.compile(r"(?:(https?://.+)/)?([A-Z][A-Za-z]{2,39})/([^/?#]{1,200})(?:/_history/[^/]+)?")
 _CONDITIONAL = re.compile(r"(?:https?://.+/)?([A-Z][A-Za-z]{2,39})\?(.{1,1000})")
 _LINK_KEYS = frozenset({"url", "uri", "valueUri", "valueUrl", "valueCanonical"})
 
