@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from salus.kernel import audit, policy
 from salus.kernel.audit import AuditEntry
 from salus.kernel.policy import Decision, Scope, Target
-from salus.record.fhir import categories
+from salus.record import sensitive
 from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.outcome import Response, forbidden, not_found
 from salus.record.store import Stored, Written
@@ -16,14 +16,14 @@ from salus.record.store import Stored, Written
 OK, REFUSED, FAILED = "ok", "refused", "failed"
 
 
-def target_of(exchange: Exchange, stored: Stored | Written, source_id: int | None) -> Target:
+def target_of(stored: Stored | Written, source_id: int | None) -> Target:
     """Return what the policy judges of a stored resource."""
     return Target(
         "resource",
         person_id=stored.person_id,
         resource_type=stored.type,
         source_id=source_id,
-        categories=categories.of(exchange.cursor, stored.rid, stored.body),
+        categories=sensitive.categories(stored.type, stored.body),
     )
 
 
@@ -43,7 +43,7 @@ def check_type(exchange: Exchange, action: str, type: str) -> None:
 
 def decide(exchange: Exchange, action: str, stored: Stored) -> Decision:
     """Return the policy's decision on a stored resource, without an audit row."""
-    return policy.decide(exchange.principal, action, target_of(exchange, stored, stored.source_id))
+    return policy.decide(exchange.principal, action, target_of(stored, stored.source_id))
 
 
 def may_see(exchange: Exchange, stored: Stored) -> bool:
@@ -70,7 +70,14 @@ def check(exchange: Exchange, action: str, stored: Stored, *, version: int | Non
         )
     )
     if not decision.allowed:
-        raise not_found()
+        absent(exchange, action, stored.type)
+
+
+def absent(exchange: Exchange, action: str, type: str) -> NoReturn:
+    """Raise the answer for what is not there or may not be seen: 404; 403 where no such resource ever may."""
+    if policy.scope(exchange.principal, action, type).nothing:
+        raise forbidden()
+    raise not_found()
 
 
 def require(exchange: Exchange, action: str, type: str, *, person_id: UUID | None = None) -> None:

@@ -9,6 +9,7 @@ from salus.kernel.audit import AuditEntry
 from salus.kernel.policy import Principal
 from salus.record.fhir.request import Request
 from salus.record.fhir.routing import Route
+from salus.record.store import Stored
 
 
 @dataclass(slots=True)
@@ -16,7 +17,8 @@ class Exchange:
     """What a handler works with.
 
     `entries` are committed to the audit chain before the answer leaves; `message_id` is what the journal
-    made of a source's write; `written` counts the resources that were written.
+    made of a source's write; `written` counts the resources that were written; `fetched` holds what a
+    batch of reads by id found, when this is one of them.
     """
 
     request: Request
@@ -26,4 +28,5 @@ class Exchange:
     entries: list[AuditEntry] = field(default_factory=list)
     message_id: int | None = None
     written: int = 0
+    fetched: dict[tuple[str, str], Stored] | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

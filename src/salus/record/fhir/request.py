@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from salus.record.fhir.outcome import FhirError
@@ -163,4 +164,9 @@ def unchanged_since(request: Request, version: int, updated: int) -> bool:
 
 def http_date(micros: int) -> str:
     """Return µs since 1970 as an HTTP date."""
-    return format_datetime(datetime.fromtimestamp(micros // 1_000_000, UTC), usegmt=True)
+    return _http_date(micros // 1_000_000)
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    return format_datetime(datetime.fromtimestamp(seconds, UTC), usegmt=True)

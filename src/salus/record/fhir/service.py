@@ -13,7 +13,7 @@ from salus.kernel import audit
 from salus.kernel.errors import SalusError
 from salus.kernel.policy import Principal
 from salus.kernel.policy.rulebook import BOOK
-from salus.record.fhir import access, handlers
+from salus.record.fhir import access, handlers, reading
 from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.lanes import Lane
 from salus.record.fhir.outcome import FhirError, Response, from_error, respond, unauthorized
@@ -25,6 +25,7 @@ from salus.record.smart import tokens
 logger = logging.getLogger("salus.record.fhir")
 PURPOSE_HEADER = "x-purpose-of-use"
 PURPOSES = BOOK.purposes
+Answer = tuple[Response, Sequence[audit.AuditEntry]]
 SLOW = {
     Interaction.SEARCH_TYPE,
     Interaction.OPERATION,
@@ -59,7 +60,7 @@ async def authenticate(task: Task) -> None:
     if task.route.interaction in OPEN:
         return
     if not tokens.known_now(_bearer(task.request)):
-        response = await _reads().do(Task(task.request, task.route, only_authenticate=True))
+        response, _ = await _reads().do(Task(task.request, task.route, only_authenticate=True))
         if response.status == 401:
             raise unauthorized("The token is unknown, expired or revoked", error="invalid_token")
 
@@ -72,7 +73,14 @@ async def perform(task: Task) -> Response:
     _bearer(task.request)
     if interaction in WRITES:
         return await _writes().do(task)
-    return await (_searches() if interaction in SLOW else _reads()).do(task)
+    response, entries = await (_searches() if interaction in SLOW else _reads()).do(task)
+    if entries:
+        try:
+            await audit.record_async(entries)
+        except Exception as error:  # noqa: BLE001  whatever the reason: what cannot be audited is not shown
+            log_fault(error)
+            return respond(_unaudited())
+    return response
 
 
 def stop() -> None:
@@ -83,12 +91,12 @@ def stop() -> None:
 
 
 @cache
-def _reads() -> Lane[Task, Response]:
-    return Lane("read", _read_batch, threads=2, batch=64)
+def _reads() -> Lane[Task, Answer]:
+    return Lane("read", _read_batch, threads=1 if connection.vendor == "sqlite" else 2, batch=64)
 
 
 @cache
-def _searches() -> Lane[Task, Response]:
+def _searches() -> Lane[Task, Answer]:
     return Lane("search", _read_batch, threads=3, batch=1, waiting=512)
 
 
@@ -114,30 +122,27 @@ def _who(task: Task) -> Principal:
     return principal
 
 
-def _read_batch(tasks: Sequence[Task]) -> list[Response]:
-    answers: list[Response] = []
-    entries: list[audit.AuditEntry] = []
-    audited: list[int] = []
+def _read_batch(tasks: Sequence[Task]) -> list[Answer]:
+    """Answer several reads; their audit rows are handed back, to be committed together with others'."""
+    answers: list[Answer] = []
     with connection.cursor() as cursor:
+        points = [task.route for task in tasks if task.route.interaction is Interaction.READ]
+        fetched = reading.fetch(cursor, ((one.type, one.id) for one in points)) if len(points) > 1 else None
         for task in tasks:
             exchange: Exchange | None = None
             try:
                 principal = _who(task)
                 if task.only_authenticate:
-                    answers.append(Response(204))
+                    answers.append((Response(204), ()))
                     continue
-                exchange = Exchange(task.request, task.route, principal, cursor)
-                answers.append(handlers.handle(exchange))
+                exchange = Exchange(task.request, task.route, principal, cursor, fetched=fetched)
+                response = handlers.handle(exchange)
             except SalusError as error:
-                answers.append(respond(from_error(error)))
+                response = respond(from_error(error))
             except Exception as error:  # noqa: BLE001  one request's fault must not fail its neighbours
                 log_fault(error)
-                answers.append(fault(error))
-            if exchange is not None and exchange.entries:
-                entries.extend(exchange.entries)
-                audited.append(len(answers) - 1)
-    if entries:
-        _record(entries, audited, answers)
+                response = fault(error)
+            answers.append((response, exchange.entries if exchange is not None else ()))
     return answers
 
 
@@ -164,7 +169,7 @@ def _write_batch(tasks: Sequence[Task]) -> list[Response]:
     for refusal in refusals:
         refusal.keep()
     if refused:
-        _record(refused, range(len(answers)), answers)
+        _record(refused, answers)
     return answers
 
 
@@ -200,13 +205,12 @@ def _write_one(
     return response
 
 
-def _record(entries: list[audit.AuditEntry], audited: Sequence[int], answers: list[Response]) -> None:
+def _record(entries: list[audit.AuditEntry], answers: list[Response]) -> None:
     try:
         audit.record(entries)
-    except Exception as error:  # noqa: BLE001  whatever the reason: what cannot be audited is not shown
+    except Exception as error:  # noqa: BLE001  whatever the reason: what cannot be audited is not answered
         log_fault(error)
-        for position in audited:
-            answers[position] = respond(_unaudited())
+        answers[:] = [respond(_unaudited())] * len(answers)
 
 
 def _unaudited() -> FhirError:

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from salus.kernel import policy
-from salus.record import identity, store
+from salus.record import identity, sensitive, store
 from salus.record.fhir import access, patch
 from salus.record.fhir.body import check_id, decode, decode_resource
 from salus.record.fhir.exchange import Exchange
@@ -232,6 +232,7 @@ def apply(exchange: Exchange, wishes: Sequence[Wish]) -> list[Written]:
     links = identity.link_patients(
         exchange.cursor, patients, institution_id=next(iter(institutions), None), now=exchange.now
     )
+    sensitive.note(exchange.cursor, results)
     persons: dict[int, UUID] = {link.patient_rid: link.person_id for link in links}
     linked = [
         replace(written, person_id=persons.get(written.patient_rid or 0, written.person_id))
@@ -293,9 +294,7 @@ def _may_begin(exchange: Exchange, wish: Wish) -> None:
     existing = wish.existing
     if existing is None:
         return
-    if policy.decide(
-        exchange.principal, wish.action, access.target_of(exchange, existing, existing.source_id)
-    ).allowed:
+    if policy.decide(exchange.principal, wish.action, access.target_of(existing, existing.source_id)).allowed:
         return
     exchange.entries.append(
         access.entry(
@@ -349,9 +348,9 @@ def _audit(exchange: Exchange, wish: Wish, written: Written) -> None:
     owner = exchange.principal.source_id
     if owner is None and wish.existing is not None:
         owner = wish.existing.source_id
-    target = replace(access.target_of(exchange, written, owner), resource_type=wish.type)
+    target = replace(access.target_of(written, owner), resource_type=wish.type)
     if wish.resource is None and wish.existing is not None:
-        target = access.target_of(exchange, wish.existing, wish.existing.source_id)
+        target = access.target_of(wish.existing, wish.existing.source_id)
     decision = policy.decide(exchange.principal, action, target)
     exchange.entries.append(
         access.entry(
