@@ -66,8 +66,12 @@ def test_admission_registers_the_patient_and_begins_the_visit() -> None:
     assert patient["birthDate"] == "1949-12-31"
     assert patient["gender"] == "male"
     assert patient["name"][0] | {"extension": None} == {
-        "use": "official", "text": "张三", "family": "张", "given": ["三"], "extension": None,
-    }  # fmt: skip
+        "use": "official",
+        "text": "张三",
+        "family": "张",
+        "given": ["三"],
+        "extension": None,
+    }
     assert {"system": "urn:oid:2.16.156.10011.1.3", "value": "11010519491231002X"}.items() <= (
         patient["identifier"][1].items()
     )
@@ -169,8 +173,11 @@ def test_results_of_every_kind() -> None:
     translation = translate(samples.ORU_R01, SOURCE)
     found = observations(translation)
     assert found["2093-3"]["valueQuantity"] == {
-        "value": 5.2, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L",
-    }  # fmt: skip
+        "value": 5.2,
+        "unit": "mmol/L",
+        "system": "http://unitsofmeasure.org",
+        "code": "mmol/L",
+    }
     assert found["2093-3"]["referenceRange"][0]["low"]["value"] == 3.1
     assert found["2093-3"]["note"] == [{"text": "复查\n已核对 & 签字"}]
     assert found["2093-3"]["effectiveDateTime"] == "2024-01-06T06:31:00+08:00"
@@ -313,9 +320,13 @@ def test_an_appointment_from_booking_to_cancellation() -> None:
         (message(header("MFN^M02", "1"), "MFI|STF"), "unsupported-trigger", "MSH-9"),
         (message(header("ABC^X01", "1"), samples.PID_SHORT), "unsupported-message-type", "MSH-9"),
         (message(header("ADT^A01", "1", version="3.0"), samples.PID_SHORT), "unsupported-version", "MSH-12"),
-        (message(header("ADT^A01", "1", f18="UNICODE UTF-8")) + b"PID|||1||\xff\xfe", "undecodable", "byte 88"),
+        (
+            message(header("ADT^A01", "1", f18="UNICODE UTF-8")) + b"PID|||1||\xff\xfe",
+            "undecodable",
+            "byte 88",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refusals_name_the_reason_and_the_place(raw: bytes, code: str, where: str) -> None:
     with pytest.raises(Untranslatable) as caught:
         translate(raw, SOURCE)
@@ -366,14 +377,17 @@ def test_what_has_no_number_is_known_by_its_message() -> None:
 
 def test_a_source_states_its_own_codes_and_systems() -> None:
     own = SourceProfile(
-        "his", "hl7v2",
-        mapping={"hl7v2": {
-            "tables": {"0001": {"X": "female"}},
-            "identifier_systems": {"HOSP": "urn:example:mrn"},
-            "coding_systems": {"L": "urn:example:lab"},
-            "observation_category": "laboratory",
-        }},
-    )  # fmt: skip
+        "his",
+        "hl7v2",
+        mapping={
+            "hl7v2": {
+                "tables": {"0001": {"X": "female"}},
+                "identifier_systems": {"HOSP": "urn:example:mrn"},
+                "coding_systems": {"L": "urn:example:lab"},
+                "observation_category": "laboratory",
+            }
+        },
+    )
     held = applied(adt("A28", segment("PID", {3: "P1^^^HOSP^MR", 5: "a^b", 8: "X"})), source=own)
     patient = only(held, "Patient")
     assert patient["gender"] == "female"

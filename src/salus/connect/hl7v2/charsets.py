@@ -10,7 +10,6 @@ from salus.connect.errors import Untranslatable
 from salus.connect.hl7v2.rules import charsets
 
 HEADER = re.compile(rb"MSH([^\r\n\x0b\x1c]*)")
-UTF16 = (b"M\x00S\x00H\x00", b"\x00M\x00S\x00H")
 JAPANESE = ("iso2022_jp", "iso2022_jp_1")
 
 
@@ -24,12 +23,9 @@ def decode(raw: bytes, default: str) -> tuple[str, str, list[str]]:
     warnings: list[str] = []
     if raw.startswith(codecs.BOM_UTF8):
         return _strict(raw[3:], "utf-8"), "utf-8", warnings
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _strict(raw, "utf-16"), "utf-16", warnings
-    if UTF16[0] in raw[:32]:
-        return _strict(raw, "utf-16-le"), "utf-16", warnings
-    if UTF16[1] in raw[:32]:
-        return _strict(raw, "utf-16-be"), "utf-16", warnings
+    two_byte = wide(raw)
+    if two_byte is not None:
+        return _strict(raw, two_byte), "utf-16", warnings
     names = _declared(raw, default)
     if raw.isascii():
         codec = _codec(names, default, warnings)
@@ -60,6 +56,17 @@ def decode(raw: bytes, default: str) -> tuple[str, str, list[str]]:
         warnings.append("MSH-18 declares UTF-16, the message is not: read as utf-8")
         codec = "utf-8"
     return _strict(raw, codec), codec, warnings
+
+
+def wide(raw: bytes) -> str | None:
+    """Return the codec of bytes whose header is UTF-16, with or without a byte order mark, else None."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for codec in ("utf-16-be", "utf-16-le"):
+        found = raw[:128].find("MSH".encode(codec))
+        if found >= 0 and found % 2 == 0:
+            return codec
+    return None
 
 
 def lookup(name: str) -> str | None:

@@ -4,7 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from salus.connect.hl7v2.charsets import UTF16
+from salus.connect.hl7v2.charsets import wide
 
 # MSH at the beginning of a line (or of a frame, or of the file), then delimiters as MSH-1 and MSH-2 hold them
 START = re.compile(
@@ -22,7 +22,7 @@ def split_messages(raw: bytes) -> Iterator[bytes]:
     out. What is neither those nor a message (text before the first MSH, between frames, or a whole file
     without any) is yielded by itself, so that it can be refused with a reason instead of vanishing.
     """
-    encoding = _wide(raw)
+    encoding = wide(raw)
     if encoding is not None:
         text = raw.decode(encoding, "surrogatepass" if encoding != "utf-16" else "replace")
         for piece in split_messages(text.lstrip("\ufeff").encode("utf-8", "replace")):
@@ -48,20 +48,10 @@ def split_messages(raw: bytes) -> Iterator[bytes]:
 def looks_like_hl7v2(raw: bytes) -> bool:
     """Return whether a file holds at least one message (its first 64 KiB decide)."""
     head = raw[:65_536]
-    wide = _wide(head)
-    if wide is not None:
-        head = head.decode(wide, "replace").lstrip("\ufeff").encode("utf-8", "replace")
+    encoding = wide(head)
+    if encoding is not None:
+        head = head.decode(encoding, "replace").lstrip("\ufeff").encode("utf-8", "replace")
     return START.search(head) is not None
-
-
-def _wide(raw: bytes) -> str | None:
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if UTF16[1] in raw[:64] and raw.find(UTF16[1]) % 2 == 0:
-        return "utf-16-be"
-    if UTF16[0] in raw[:64]:
-        return "utf-16-le"
-    return None
 
 
 def _without_envelope(message: bytes) -> bytes:

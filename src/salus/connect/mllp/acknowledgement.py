@@ -4,12 +4,12 @@ Source: HL7 v2.8.2 chapter 2, sections 2.9 (original and enhanced mode), 2.14.1 
 0008 and 0357 (from memory).
 """
 
-import codecs
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from salus.connect.hl7v2.charsets import wide
 from salus.kernel.ids import uuid7
 
 Code = Literal["AA", "AE", "AR"]
@@ -61,10 +61,10 @@ def acknowledge(raw: bytes, answer: Answer, *, now: datetime | None = None) -> b
     Enhanced mode (both MSH-15 and MSH-16 valued, and MSH-15 asking) gets CA, CE or CR; every other sender
     gets AA, AE or AR. Header fields are echoed byte for byte.
     """
-    wide = _wide(raw)
-    if wide:
-        plain = acknowledge(raw.decode(wide, "replace").lstrip("\ufeff").encode("utf-8"), answer, now=now)
-        return plain.decode("utf-8", "replace").encode(wide) if plain is not None else None
+    encoded = wide(raw)
+    if encoded:
+        plain = acknowledge(raw.decode(encoded, "replace").lstrip("\ufeff").encode("utf-8"), answer, now=now)
+        return plain.decode("utf-8", "replace").encode(encoded) if plain is not None else None
     fields, separator, encoding = _header(raw)
     result = _result(fields, answer)
     if result is None:
@@ -174,10 +174,3 @@ def _join(fields: list[bytes], separator: bytes) -> bytes:
     while len(fields) > 1 and not fields[-1]:
         fields.pop()
     return separator.join(fields)
-
-
-def _wide(raw: bytes) -> str:
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    head = raw[:16]
-    return "utf-16-be" if b"\x00M\x00S\x00H" in head else "utf-16-le" if b"M\x00S\x00H\x00" in head else ""
