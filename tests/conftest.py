@@ -1,6 +1,8 @@
 """Fixtures that every room's tests share."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference data is not at {folder}; set SALUS_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def audit_thread_ends() -> Iterator[None]:
+    """End the audit thread with the test, so that its connection does not hold the test's database."""
+    yield
+    if audit := sys.modules.get("salus.kernel.audit"):
+        audit.close()

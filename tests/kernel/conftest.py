@@ -1,4 +1,4 @@
-"""Fixtures of the kernel's tests: a data folder of their own, accounts, and providers that the policy asks."""
+"""Fixtures of the tests of the kernel: a data folder, accounts, and providers that the policy asks."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

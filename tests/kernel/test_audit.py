@@ -141,7 +141,7 @@ TAMPERINGS: dict[str, Callable[[], None]] = {
     ),
     "deleted": lambda: run_sql("delete from kernel_auditrow where resource_id = '20'"),
     "deleted first": lambda: run_sql("delete from kernel_auditrow where resource_id = '0'"),
-    "deleted many": lambda: run_sql("delete from kernel_auditrow where at > 0 and id % 3 = 0"),
+    "deleted many": lambda: run_sql("delete from kernel_auditrow where at > 0 and mod(id, 3) = 0"),
     "deleted all": lambda: run_sql("delete from kernel_auditrow"),
     "inserted": lambda: insert_row(20),
     "inserted at the end": lambda: append_row(),

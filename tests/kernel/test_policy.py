@@ -188,7 +188,7 @@ def test_a_condition_that_nobody_answers_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_roles_at_two_institutions_do_not_mix() -> None:
-    """A manager of the patient's hospital who is a clinician elsewhere reads nobody's record at the hospital."""
+    """A manager of one hospital who is a clinician of another reads nobody's record at the first."""
     both = Principal(
         account_id=7,
         roles=frozenset({"manager", "clinician"}),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar, cast
@@ -22,7 +21,7 @@ from django.utils import timezone
 
 from salus.kernel.audit.chain import new_owner, owner_gone
 from salus.kernel.errors import Conflict, NotFound, SalusError
-from salus.kernel.feed import Position, read_after
+from salus.kernel.feed import Position, newest, read_after
 from salus.kernel.models import HandlerCursor, HandlerFailure, OutboxEvent
 
 MAX_ATTEMPTS = 8
@@ -101,28 +100,28 @@ def dispatch_pending(*, limit: int = 10_000) -> int:
 
 def run_dispatcher(stop: threading.Event, *, interval: float = 0.5) -> None:
     """Dispatch until told to stop, each handler in its own thread, so a hanging one holds up only itself."""
-    busy: set[str] = set()
-    lock = threading.Lock()
+    running: dict[str, threading.Thread] = {}
 
     def work(name: str) -> None:
         try:
             _run(name, 1000)
         finally:
             connections.close_all()
-            with lock:
-                busy.discard(name)
 
-    with ThreadPoolExecutor(max_workers=64, thread_name_prefix="salus-events") as pool:
+    try:
         _ensure_cursors()
         while not stop.wait(interval):
             close_old_connections()
             for name in _due():
-                with lock:
-                    if name in busy:
-                        continue
-                    busy.add(name)
-                pool.submit(work, name)
-        pool.shutdown(wait=False, cancel_futures=True)
+                if name not in running or not running[name].is_alive():
+                    running[name] = threading.Thread(
+                        target=work, args=(name,), name=f"salus-{name}", daemon=True
+                    )
+                    running[name].start()
+        for thread in running.values():
+            thread.join(timeout=5)
+    finally:
+        connections.close_all()
 
 
 def _due() -> list[str]:
@@ -142,8 +141,8 @@ def _ensure_cursors() -> None:
             continue
         start = Position()
         if subscription.from_now:
-            last = OutboxEvent.objects.order_by("-xid", "-seq").values_list("xid", "seq").first()
-            start = Position(*last) if last else start
+            with connections["default"].cursor() as cursor:
+                start = newest(cursor, "kernel_outboxevent")
         HandlerCursor.objects.get_or_create(
             name=subscription.name, defaults={"xid": start.xid, "seq": start.seq}
         )

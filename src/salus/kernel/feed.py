@@ -66,3 +66,15 @@ def read_after(
         sql = f"select {names} from {table} where seq > %s order by seq limit %s"  # noqa: S608 - names come from the program
         cursor.execute(sql, [after.seq, limit])
     return [(Position(row[0], row[1]), tuple(row[2:])) for row in cursor.fetchall()]
+
+
+def newest(cursor: CursorWrapper, table: str) -> Position:
+    """Return the position after which a reader sees only what commits from now on.
+
+    On PostgreSQL rows of transactions still running come after it.
+    """
+    if cursor.db.vendor == "postgresql":
+        cursor.execute("select ((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint - 1")
+        return Position(cursor.fetchone()[0], 2**63 - 1)
+    cursor.execute(f"select coalesce(max(seq), 0) from {table}")  # noqa: S608 - a name from the program
+    return Position(0, cursor.fetchone()[0])

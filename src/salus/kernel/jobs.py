@@ -137,23 +137,26 @@ def _ensure_rows(now: datetime) -> None:
 def run_scheduler(stop: threading.Event | None = None, *, interval: float = 1.0) -> None:
     """Put due jobs on the queue until told to stop; any number of schedulers may run."""
     stop = stop or threading.Event()
-    while not stop.wait(interval):
-        close_old_connections()
-        schedule_due()
+    try:
+        while not stop.wait(interval):
+            close_old_connections()
+            schedule_due()
+    finally:
+        connections.close_all()
 
 
 def run_tasks(stop: threading.Event, *, threads: int = 2, interval: float = 1.0) -> None:
     """Work through the task queue with some threads until told to stop; a long job holds up one of them."""
 
     def work() -> None:
-        worker = new_worker()
-        while not stop.wait(interval):
-            close_old_connections()
-            # A look without a lock first: an idle worker must not hold up SQLite's writers.
-            if DBTaskResult.objects.ready().exists():
-                worker.running = not stop.is_set()
-                worker.run()
-        connections.close_all()
+        try:
+            while not stop.wait(interval):
+                close_old_connections()
+                # A look without a lock first: an idle worker must not hold up SQLite's writers.
+                if DBTaskResult.objects.ready().exists():
+                    new_worker().run()
+        finally:
+            connections.close_all()
 
     workers = [threading.Thread(target=work, name=f"salus-tasks-{n}", daemon=True) for n in range(threads)]
     for thread in workers:
