@@ -63,8 +63,9 @@ FIXED = len(head("", "", 0, "")) - 1
 
 
 def content(body: bytes) -> dict[str, Any]:
-    """Return a stored resource without the parts of `meta` that the store owns."""
+    """Return a stored resource without its type, its id and the parts of `meta` that the store owns."""
     resource: dict[str, Any] = orjson.loads(body)
+    del resource["resourceType"], resource["id"]
     meta = {k: v for k, v in resource.pop("meta").items() if k not in OWNED}
     if meta:
         resource["meta"] = meta

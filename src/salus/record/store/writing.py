@@ -172,7 +172,7 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
 
 def _comparable(resource: dict[str, Any]) -> dict[str, Any]:
     """Return a resource in the form of `stamp.content`, through JSON so that the values compare alike."""
-    plain = {k: v for k, v in resource.items() if v is not None and k != "meta"}
+    plain = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
     meta = {k: v for k, v in (resource.get("meta") or {}).items() if k not in stamp.OWNED}
     if meta:
         plain["meta"] = meta
