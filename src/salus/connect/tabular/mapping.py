@@ -1,5 +1,6 @@
 """A source's mapping: TOML read, checked and compiled. The language is described in docs/connect.md."""
 
+import codecs
 import fnmatch
 import re
 import tomllib
@@ -252,7 +253,7 @@ def _table(section: Any, files: Map[str, Any], scope: Scope, charset: str) -> Ta
         raise Invalid("mapping", "delimiter is one character, quote one or none", where=where)
     encoding = str(whole.get("encoding", charset))
     try:
-        b"".decode(encoding)
+        codecs.lookup(encoding)
     except LookupError:
         raise Invalid("mapping", f"{encoding!r} is not a known encoding", where=where) from None
     return Table(

@@ -96,6 +96,13 @@ def csv_rows(stream: BinaryIO, table: Table, file_name: str) -> Iterator[Row]:
     stream.seek(-len(start), io.SEEK_CUR)
     encoding = _encoding(start, table.encoding)
     text = io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
+    try:
+        yield from _text_rows(text, table, file_name, encoding)
+    finally:
+        text.detach()  # the file belongs to the caller
+
+
+def _text_rows(text: io.TextIOWrapper, table: Table, file_name: str, encoding: str) -> Iterator[Row]:
     csv.field_size_limit(LARGEST_CELL)
     kept = _Kept(iter(text))
     for _ in range(table.header - 1):

@@ -158,7 +158,7 @@ def compile_elements(paths: Mapping[str, Any], scope: Scope) -> Group:
     frozen = _freeze(tree, "", scope)
     if not isinstance(frozen, Group):
         raise Invalid("mapping", "a resource starts with element names")
-    return frozen
+    return Group(frozen.children, dynamic=False)  # a resource's own constants stand by themselves
 
 
 def columns_of(node: Node) -> tuple[frozenset[str], frozenset[str]]:
