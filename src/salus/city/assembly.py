@@ -12,8 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 
 from salus.city.blocks import BlockResult, City, build_block, plan_city
 from salus.city.geography import write_districts, write_roads
@@ -113,7 +113,8 @@ def build(
                 progress("blocks", done, residents)
     _write_truth(city, out_dir / "truth", totals, planted, outbreak)
     manifest = Manifest(
-        seed, residents, start.isoformat(), end.isoformat(), len(city.catalogue.systems), len(city.registers.places), len(city.ground.districts),
+        seed, residents, start.isoformat(), end.isoformat(), len(city.catalogue.systems),
+        len(city.registers.places), len(city.ground.districts),
         sum(total.received for total in totals), patients, persons, version("salus"),
     )  # fmt: skip
     (out_dir / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
@@ -163,7 +164,8 @@ _RECORD_TABLES = {
     VACCINATIONS: "vaccinations",
 }
 _SUBJECT_TABLES = {
-    "employee": "insured", "resident": "insured", "births": "births", "deaths": "deaths", "campaigns": "vaccinations", "poverty": "poverty",
+    "employee": "insured", "resident": "insured", "births": "births", "deaths": "deaths",
+    "campaigns": "vaccinations", "poverty": "poverty",
     "disability": "disability", "residence": "residence", "emergency": "emergency",
 }  # fmt: skip
 
@@ -213,8 +215,10 @@ PERSONS = pa.schema(
     [
         (name, _TYPES.get(name, pa.string()))
         for name in (
-            "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district", "street", "household", "local",
-            "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause", "born_here", "mother",
+            "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district",
+            "street", "household", "local",
+            "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause",
+            "born_here", "mother",
         )
     ]
 )  # fmt: skip

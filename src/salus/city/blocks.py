@@ -142,18 +142,13 @@ def _tell(t: Telling) -> None:
             end if kind == INPATIENT and death[resident] != NEVER and end == exits[resident] * MINUTES else 0
         )
         visit = tell_hl7.Happening(
-            f"{place:03d}{t.block.number:04d}{i:06d}", resident, start, end, kind, known[what], place, t.doctors[doctor], lots[i], died,
+            f"{place:03d}{t.block.number:04d}{i:06d}", resident, start, end, kind, known[what], place,
+            t.doctors[doctor], lots[i], died,
             t.plan.operated[i], child,
         )  # fmt: skip
         _tell_visit(t, sender, visit, i, conditions[resident] | {known[what].code}, latent[resident])
     for resident, minute in t.contracts:
-        system = t.system(VISITS, int(t.care.primary[resident]))
-        if system is not None:
-            _by_format(
-                system, lambda s, r=resident, m=minute: tell_hl7.tell_contract(t, s, r, m),  # type: ignore[misc]
-                lambda s, r=resident, m=minute: sender.contract(s, r, m),  # type: ignore[misc]
-                lambda s, r=resident, m=minute: tell_tables.tell_contract(t, s, r, m),  # type: ignore[misc]
-            )  # fmt: skip
+        _tell_contract(t, sender, resident, minute)
     _tell_doses(t)
     tell_tables.tell_registers(t)
     _tell_changes(t, sender)
@@ -229,6 +224,17 @@ def _noise(lots: list[float]) -> list[float]:
     ]
 
 
+def _tell_contract(t: Telling, sender: tell_fhir.FhirSender, resident: int, minute: int) -> None:
+    system = t.system(VISITS, int(t.care.primary[resident]))
+    if system is not None:
+        _by_format(
+            system,
+            lambda s: tell_hl7.tell_contract(t, s, resident, minute),
+            lambda s: sender.contract(s, resident, minute),
+            lambda s: tell_tables.tell_contract(t, s, resident, minute),
+        )
+
+
 def _tell_doses(t: Telling) -> None:
     doses, facts = t.care.vaccinations, rows("vaccines")
     for k, (resident, minute, row) in enumerate(
@@ -300,8 +306,10 @@ AGE_GROUPS = ((0, "0-4"), (5, "5-14"), (15, "15-44"), (45, "45-64"), (65, "65+")
 
 def _persons(city: City, block: Population) -> Columns:
     names = (
-        "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district", "street", "household", "local",
-        "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause", "born_here", "mother",
+        "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district",
+        "street", "household", "local",
+        "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause", "born_here",
+        "mother",
     )  # fmt: skip
     columns: Columns = {name: [] for name in names}
     for i in range(len(block)):
@@ -309,12 +317,17 @@ def _persons(city: City, block: Population) -> Columns:
         street = city.ground.streets[int(block.home_street[block.household[i]])]
         death = int(block.death[i])
         values = (
-            block.code(i), block.identity[i], block.surname[i] + block.given[i], f"{block.surname_pinyin[i]} {block.given_pinyin[i]}",
-            "female" if block.sex[i] else "male", _iso(int(block.birth[i])), next(g for low, g in reversed(AGE_GROUPS) if age >= low or low == 0),
-            int(block.stratum[i]), street.parent, street.code, f"H{block.number:05d}{int(block.household[i]):05d}", bool(block.local[i]),
-            EMPLOYMENT[int(block.employment[i])], INSURANCE[int(block.insurance[i])], bool(block.poverty[i]), int(block.disability[i]),
+            block.code(i), block.identity[i], block.surname[i] + block.given[i],
+            f"{block.surname_pinyin[i]} {block.given_pinyin[i]}",
+            "female" if block.sex[i] else "male", _iso(int(block.birth[i])),
+            next(g for low, g in reversed(AGE_GROUPS) if age >= low or low == 0),
+            int(block.stratum[i]), street.parent, street.code,
+            f"H{block.number:05d}{int(block.household[i]):05d}", bool(block.local[i]),
+            EMPLOYMENT[int(block.employment[i])], INSURANCE[int(block.insurance[i])], bool(block.poverty[i]),
+            int(block.disability[i]),
             _iso(int(block.entry[i])), _iso(int(block.exit[i])) if block.exit[i] < city.window.end else "",
-            _iso(death) if death != NEVER else "", cause_of(int(block.cause[i]))[0] if death != NEVER else "", bool(block.born_here[i]),
+            _iso(death) if death != NEVER else "", cause_of(int(block.cause[i]))[0] if death != NEVER else "",
+            bool(block.born_here[i]),
             block.code(int(block.mother[i])) if block.mother[i] != NEVER else "",
         )  # fmt: skip
         for column, value in zip(columns.values(), values, strict=True):

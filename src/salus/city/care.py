@@ -28,7 +28,7 @@ MINUTES = 1440
 
 @dataclass(slots=True)
 class Visits:
-    """Encounters in order of time; arrays with one element an encounter. Times are minutes since 1970-01-01."""
+    """Encounters by time; arrays with one element an encounter. Times are minutes since 1970-01-01."""
 
     resident: Ints
     start: Ints
@@ -63,7 +63,7 @@ class Care:
     conditions: NDArray[np.bool_]
     latent: Floats
     primary: Ints
-    """Each resident's primary-care institution (index): a community centre in town, a township centre outside."""
+    """Each resident's primary care (index): a community centre in town, a township centre outside."""
     home_places: dict[str, Ints] = field(default_factory=dict)
 
 
@@ -99,7 +99,7 @@ def chronic_conditions(block: Population, window: Window, rng: np.random.Generat
 def home_places(
     block: Population, ground: Ground, registers: Registers, rng: np.random.Generator
 ) -> dict[str, Ints]:
-    """Return the institution of each tier that each household goes to first: one in its district if there is one."""
+    """Return the institution of each tier that each household goes to first, in its district if it can."""
     district = ground.street_district[block.home_street]
     chosen = {}
     for tier in CARE_TIERS:

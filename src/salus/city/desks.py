@@ -18,7 +18,8 @@ MINUTES = 1440
 CAREFUL = 0.1
 """Share of the usual identity errors at desks that see identity documents."""
 _LOTS = (
-    "id", "id_wrong_holder", "name", "birth", "phone", "address", "sex", "duplicate", "merged", "follow_up", "late",
+    "id", "id_wrong_holder", "name", "birth", "phone", "address", "sex", "duplicate", "merged", "follow_up",
+    "late",
     "pick", "pick2", "pick3", "moment",
 )  # fmt: skip
 
@@ -178,14 +179,16 @@ class Desks:
         day = int(block.birth[resident])
         sheet = Sheet(
             "", block.surname[mother], block.given[mother] + suffix + turn,
-            (block.surname_pinyin[mother], block.given_pinyin[mother]), False, "F" if block.sex[resident] else "M", day_text(day),
+            (block.surname_pinyin[mother], block.given_pinyin[mother]), False,
+            "F" if block.sex[resident] else "M", day_text(day),
             block.phone[mother], block.address_of(mother, day), self.newborn_number(resident),
         )  # fmt: skip
         return sheet, ("newborn",)
 
     def newborn_number(self, resident: int) -> str:
         """Return the temporary number that a newborn is given in the delivery room."""
-        return f"XSE{day_text(int(self.block.birth[resident]))}{(self.block.base + resident) % 1_000_000_007:09d}"
+        day = day_text(int(self.block.birth[resident]))
+        return f"XSE{day}{(self.block.base + resident) % 1_000_000_007:09d}"
 
     def _sheet(
         self, resident: int, minute: int, lot: dict[str, float], scale: float

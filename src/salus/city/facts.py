@@ -31,7 +31,7 @@ def table(name: str, *columns: str) -> Floats:
 
 
 def by_age(name: str, *columns: str) -> Floats:
-    """Return a rates table spread over single years of age, shape (121, columns); zero where no row applies."""
+    """Return a rates table by single years of age, shape (121, columns); zero where no row applies."""
     spread = np.zeros((121, len(columns)))
     values = table(name, *columns)
     for row, value in zip(rows(name), values, strict=True):
@@ -92,7 +92,8 @@ def diagnoses() -> tuple[Diagnosis, ...]:
     ]  # fmt: skip
     chronic = [
         Diagnosis(
-            row["code"], row["zh"], row["en"], True, tuple(float(row[f"per_1000_{s}"]) / 1000 for s in suffixes),
+            row["code"], row["zh"], row["en"], True,
+            tuple(float(row[f"per_1000_{s}"]) / 1000 for s in suffixes),
             float(row["male_multiplier"]), 0, 0.0, 0.03, (float(row["admission_weight"]),) * 5,
             float(row["visits_per_year"]), _split(row["panels"]), _split(row["drugs"]), row["department"],
             row["procedure"], float(row["stay_days"]), row["sensitive"],

@@ -60,7 +60,8 @@ def patient(
         }
     ]
     if sheet.number:
-        identifier.append({"use": "official", "type": _type("NI", "National unique individual identifier"), "system": RESIDENT_NUMBER,
+        identifier.append({"use": "official", "type": _type("NI", "National unique individual identifier"),
+        "system": RESIDENT_NUMBER,
                            "value": sheet.number})  # fmt: skip
     if sheet.newborn:
         identifier.append({"use": "temp", "system": NEWBORN_NUMBER, "value": sheet.newborn})
@@ -68,7 +69,8 @@ def patient(
         {"use": "official", "text": sheet.full_name, "family": sheet.surname, "given": [sheet.given]}
     ]
     made: Resource = {
-        "resourceType": "Patient", "id": number, "meta": {"lastUpdated": moment(stated)}, "identifier": identifier, "active": True,
+        "resourceType": "Patient", "id": number, "meta": {"lastUpdated": moment(stated)},
+        "identifier": identifier, "active": True,
         "name": names, "gender": "female" if sheet.sex == "F" else "male", "birthDate": date_of(sheet.birth),
     }  # fmt: skip
     if sheet.phone:
@@ -117,7 +119,8 @@ def encounter(
     """Return Encounter with its reason."""
     code, display = CLASSES[kind]
     return {
-        "resourceType": "Encounter", "id": visit, "status": "finished", "class": {"system": ACT, "code": code, "display": display},
+        "resourceType": "Encounter", "id": visit, "status": "finished",
+        "class": {"system": ACT, "code": code, "display": display},
         "subject": {"reference": f"Patient/{number}"}, "participant": [{"individual": doctor}],
         "period": {"start": moment(start), "end": moment(end)}, "serviceType": {"text": known.department},
         "reasonCode": [concept(ICD10, known.code, known.zh)], "serviceProvider": place,
@@ -143,9 +146,11 @@ def medication(
     """Return MedicationRequest; `drug` is its ATC code and Chinese name."""
     made: Resource = {
         "resourceType": "MedicationRequest", "id": order, "status": "completed", "intent": "order",
-        "medicationCodeableConcept": concept(ATC, *drug), "subject": {"reference": f"Patient/{number}"}, "authoredOn": moment(when),
+        "medicationCodeableConcept": concept(ATC, *drug), "subject": {"reference": f"Patient/{number}"},
+        "authoredOn": moment(when),
         "requester": doctor,
-        "dispenseRequest": {"expectedSupplyDuration": {"value": days, "unit": "d", "system": UCUM, "code": "d"}},
+        "dispenseRequest": {"expectedSupplyDuration": {"value": days, "unit": "d", "system": UCUM,
+        "code": "d"}},
     }  # fmt: skip
     if visit:
         made["encounter"] = {"reference": f"Encounter/{visit}"}
@@ -158,7 +163,8 @@ def procedure(
     """Return Procedure; `done` is its ICD-9-CM-3 code and Chinese name."""
     made: Resource = {
         "resourceType": "Procedure", "id": order, "status": "completed", "code": concept(ICD9CM3, *done),
-        "subject": {"reference": f"Patient/{number}"}, "performedDateTime": moment(when), "performer": [{"actor": doctor}],
+        "subject": {"reference": f"Patient/{number}"}, "performedDateTime": moment(when),
+        "performer": [{"actor": doctor}],
     }  # fmt: skip
     if visit:
         made["encounter"] = {"reference": f"Encounter/{visit}"}
@@ -176,9 +182,11 @@ def blood_pressure(order: str, number: str, visit: str, values: tuple[float, flo
     ]
     return {
         "resourceType": "Observation", "id": order, "status": "final",
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
+        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category",
+        "code": "vital-signs"}]}],
         "code": concept(LOINC, "85354-9", "血压"), "subject": {"reference": f"Patient/{number}"},
-        "encounter": {"reference": f"Encounter/{visit}"}, "effectiveDateTime": moment(when), "component": parts,
+        "encounter": {"reference": f"Encounter/{visit}"}, "effectiveDateTime": moment(when),
+        "component": parts,
     }  # fmt: skip
 
 
@@ -187,7 +195,8 @@ def bundle(key: str, resources: list[Resource], when: int) -> Resource:
     return {
         "resourceType": "Bundle", "id": key, "type": "transaction", "timestamp": moment(when),
         "entry": [
-            {"fullUrl": f"{r['resourceType']}/{r['id']}", "resource": r, "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
+            {"fullUrl": f"{r['resourceType']}/{r['id']}", "resource": r,
+            "request": {"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"}}
             for r in resources
         ],
     }  # fmt: skip

@@ -24,9 +24,12 @@ KM_PER_DEGREE = (96.2, 110.9)
 """Length of a degree of longitude and latitude at the city's latitude, in km."""
 
 DISTRICTS = (
-    ("云桥区", "Yunqiao"), ("青屿区", "Qingyu"), ("松滩区", "Songtan"), ("白榆区", "Baiyu"), ("南浦湾区", "Nanpuwan"),
-    ("望潮区", "Wangchao"), ("石泉岭区", "Shiquanling"), ("荷渡区", "Hedu"), ("东麓区", "Donglu"), ("沙洲港区", "Shazhougang"),
-    ("梧岗区", "Wugang"), ("北堰区", "Beiyan"), ("竹溪湾区", "Zhuxiwan"), ("杏塘区", "Xingtang"), ("鹭林区", "Lulin"),
+    ("云桥区", "Yunqiao"), ("青屿区", "Qingyu"), ("松滩区", "Songtan"),
+    ("白榆区", "Baiyu"), ("南浦湾区", "Nanpuwan"),
+    ("望潮区", "Wangchao"), ("石泉岭区", "Shiquanling"), ("荷渡区", "Hedu"),
+    ("东麓区", "Donglu"), ("沙洲港区", "Shazhougang"),
+    ("梧岗区", "Wugang"), ("北堰区", "Beiyan"), ("竹溪湾区", "Zhuxiwan"),
+    ("杏塘区", "Xingtang"), ("鹭林区", "Lulin"),
     ("金茅区", "Jinmao"),
 )  # fmt: skip
 STREETS = (
@@ -45,9 +48,11 @@ STREETS = (
     "文昌",
     "光明",
 )
-STREETS_EN = ("Chaoyang", "Jianshe", "Heping", "Changle", "Xinhua", "Qiaotou", "Hubin", "Dongmen", "Xiyuan", "Nanshan",
+STREETS_EN = ("Chaoyang", "Jianshe", "Heping", "Changle", "Xinhua", "Qiaotou", "Hubin", "Dongmen", "Xiyuan",
+"Nanshan",
               "Beiyuan", "Yong'an", "Wenchang", "Guangming")  # fmt: skip
-ROADS = ("解放路", "人民路", "中山路", "学府路", "滨河路", "迎宾路", "育才路", "工农路", "胜利路", "花园路", "书院路", "环城路",
+ROADS = ("解放路", "人民路", "中山路", "学府路", "滨河路", "迎宾路", "育才路", "工农路", "胜利路", "花园路",
+         "书院路", "环城路",
          "春晖路", "银杏路", "海棠路", "丰收路", "兴业路", "青年路", "康宁路", "德胜路")  # fmt: skip
 
 LEVELS = {2: "city", 3: "district", 4: "street"}

@@ -37,9 +37,12 @@ def header(system: System, place: str, kind: str, control: str, minute: int) -> 
 
 
 STRUCTURES = {
-    "ADT^A01": "^ADT_A01", "ADT^A02": "^ADT_A02", "ADT^A03": "^ADT_A03", "ADT^A04": "^ADT_A01", "ADT^A05": "^ADT_A05",
-    "ADT^A08": "^ADT_A01", "ADT^A11": "^ADT_A09", "ADT^A13": "^ADT_A01", "ADT^A28": "^ADT_A05", "ADT^A31": "^ADT_A05",
-    "ADT^A40": "^ADT_A39", "ORU^R01": "^ORU_R01", "ORM^O01": "^ORM_O01", "MDM^T02": "^MDM_T02", "VXU^V04": "^VXU_V04",
+    "ADT^A01": "^ADT_A01", "ADT^A02": "^ADT_A02", "ADT^A03": "^ADT_A03", "ADT^A04": "^ADT_A01",
+    "ADT^A05": "^ADT_A05",
+    "ADT^A08": "^ADT_A01", "ADT^A11": "^ADT_A09", "ADT^A13": "^ADT_A01", "ADT^A28": "^ADT_A05",
+    "ADT^A31": "^ADT_A05",
+    "ADT^A40": "^ADT_A39", "ORU^R01": "^ORU_R01", "ORM^O01": "^ORM_O01", "MDM^T02": "^MDM_T02",
+    "VXU^V04": "^VXU_V04",
     "SIU^S12": "^SIU_S12", "SIU^S13": "^SIU_S12", "SIU^S14": "^SIU_S12", "SIU^S15": "^SIU_S12",
 }  # fmt: skip
 
@@ -60,7 +63,8 @@ def pid(system: System, number: str, sheet: Sheet, died: int = 0) -> str:
     if sheet.phone:
         phone = f"^PRN^CP^^^^^^^^^{sheet.phone}" if system.dialect >= "2.7" else f"{sheet.phone}^PRN^CP"
     fields = {
-        1: "1", 3: identifiers(system, number, sheet), 5: f"{sheet.surname}^{sheet.given}^^^^^L", 7: sheet.birth, 8: sheet.sex,
+        1: "1", 3: identifiers(system, number, sheet), 5: f"{sheet.surname}^{sheet.given}^^^^^L",
+        7: sheet.birth, 8: sheet.sex,
         11: f"{sheet.address}^^临澜市^^^CHN^H" if sheet.address else "", 13: phone,
     }  # fmt: skip
     if died:
@@ -127,17 +131,20 @@ def observation(number: int, test: Test, value: float, minute: int, local: bool)
     code = f"{test.local}^{test.zh}^L^{test.loinc}^{test.en}^LN" if local else f"{test.loinc}^{test.zh}^LN"
     flag = "H" if value > test.high else "L" if value < test.low else "N"
     low, high = (f"{limit:.{test.digits}f}" for limit in (test.low, test.high))
-    return f"OBX|{number}|NM|{code}||{value:.{test.digits}f}|{test.ucum}^{test.ucum}^UCUM|{low}-{high}|{flag}|||F|||{stamp(minute)}"
+    result = f"{value:.{test.digits}f}|{test.ucum}^{test.ucum}^UCUM"
+    return f"OBX|{number}|NM|{code}||{result}|{low}-{high}|{flag}|||F|||{stamp(minute)}"
 
 
 def oru(
-    system: System, place: str, control: str, sent: int, patient: str, visit: str, order: str, panel: tuple[str, str], results: list[str],
+    system: System, place: str, control: str, sent: int, patient: str, visit: str, order: str,
+    panel: tuple[str, str], results: list[str],
     taken: int, doctor: str,
 ) -> str:  # fmt: skip
     """Return ORU^R01 for one panel."""
     obr = segment(
         "OBR",
-        {1: "1", 2: order, 3: f"R{order}", 4: f"{panel[0]}^{panel[1]}^LN", 7: stamp(taken), 14: stamp(taken + 20), 16: doctor, 22: stamp(sent),
+        {1: "1", 2: order, 3: f"R{order}", 4: f"{panel[0]}^{panel[1]}^LN", 7: stamp(taken),
+        14: stamp(taken + 20), 16: doctor, 22: stamp(sent),
          24: "LAB", 25: "F"},
     )  # fmt: skip
     known = [visit] if visit else []
@@ -182,10 +189,12 @@ def siu(
     return "\r".join(
         [
             header(system, place, f"SIU^{trigger}", control, sent),
-            segment("SCH", {1: booking, 2: booking, 7: f"ROUTINE^{department}门诊^L", 9: "30", 10: "min", 11: f"^^^{stamp(start)}^{stamp(start + 30)}",
+            segment("SCH", {1: booking, 2: booking, 7: f"ROUTINE^{department}门诊^L", 9: "30", 10: "min",
+            11: f"^^^{stamp(start)}^{stamp(start + 30)}",
                             25: status}),
             patient, "RGS|1|A",
-            segment("AIS", {1: "1", 2: "A", 3: f"{department}^{department}^L", 4: stamp(start), 7: "30", 8: "min", 10: status}),
+            segment("AIS", {1: "1", 2: "A", 3: f"{department}^{department}^L", 4: stamp(start), 7: "30",
+            8: "min", 10: status}),
             segment("AIP", {1: "1", 2: "A", 3: doctor, 4: f"D^{department}^L"}),
         ]
     )  # fmt: skip
@@ -231,14 +240,16 @@ def mdm(
 
 
 def vxu(
-    system: System, place: tuple[str, str], control: str, sent: int, given: int, patient: str, dose: int, vaccine: tuple[str, str], lot: str, order: str,
+    system: System, place: tuple[str, str], control: str, sent: int, given: int, patient: str, dose: int,
+    vaccine: tuple[str, str], lot: str, order: str,
     nurse: str,
 ) -> str:  # fmt: skip
     """Return VXU^V04 for one dose; `vaccine` is its ATC code and Chinese name."""
     return "\r".join(
         [
             header(system, place[0], "VXU^V04", control, sent), patient, f"ORC|RE||{order}",
-            segment("RXA", {1: "0", 2: str(dose), 3: stamp(given), 4: stamp(given), 5: f"{vaccine[0]}^{vaccine[1]}^ATC", 6: "0.5", 7: "mL^mL^UCUM",
+            segment("RXA", {1: "0", 2: str(dose), 3: stamp(given), 4: stamp(given),
+            5: f"{vaccine[0]}^{vaccine[1]}^ATC", 6: "0.5", 7: "mL^mL^UCUM",
                             10: nurse, 15: lot, 20: "CP", 21: "A"}),
             "RXR|IM^肌内注射^HL70162|LA^左上臂^HL70163",
         ]

@@ -7,6 +7,7 @@ its check digit right. Phones begin with 154, which no carrier gives to persons.
 """
 
 from datetime import date, timedelta
+from functools import lru_cache
 
 from salus.city.geography import CITY_CODE
 
@@ -26,6 +27,7 @@ def check_digit(body: str) -> str:
     return "10X98765432"[sum(int(c) * w for c, w in zip(body, _WEIGHTS, strict=True)) % 11]
 
 
+@lru_cache(maxsize=65_536)
 def day_text(day: int) -> str:
     """Return a day number (days since 1970-01-01) as YYYYMMDD."""
     return (EPOCH + timedelta(days=day)).strftime("%Y%m%d")

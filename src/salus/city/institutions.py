@@ -60,11 +60,11 @@ class Registers:
 
 
 def numbers_of(residents: int) -> dict[str, int]:
-    """Return how many institutions of each tier care for so many residents (about 24 at 5,000, 300 at millions)."""
+    """Return how many institutions of each tier a city has (about 24 at 5,000 residents, 300 at millions)."""
     growth = float(np.clip(np.log10(residents / 5_000) / np.log10(4_000_000 / 5_000), 0, 1))
 
     def between(small: int, big: int) -> int:
-        return round(small * (big / small) ** growth)
+        return int(round(small * (big / small) ** growth))
 
     return {
         "tertiary": between(3, 22),
@@ -107,7 +107,8 @@ AGENCIES = (
 )
 ORDINALS = "一二三四五六七八九十"
 STAFFING = {"tertiary": 18, "secondary": 11, "community": 6, "township": 4, "village": 1, "authority": 2}
-SPECIALTIES = ("内科", "儿科", "普外科", "急诊科", "妇科", "产科", "骨科", "心内科", "呼吸科", "消化科", "神经内科", "内分泌科",
+SPECIALTIES = ("内科", "儿科", "普外科", "急诊科", "妇科", "产科", "骨科", "心内科", "呼吸科", "消化科",
+               "神经内科", "内分泌科",
                "泌尿科", "皮肤科", "眼科", "口腔科", "精神科", "感染科")  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def _ordinal(number: int) -> str:
 
 
 def registers(seed: int, ground: Ground, residents: int) -> Registers:
-    """Draw the city's institutions: every district has a group with a hospital to lead it and primary care."""
+    """Draw the city's institutions: hospitals and primary care, in groups that cover every district."""
     rng = substream(seed, "institutions")
     counts = numbers_of(residents)
     group_count = max(3, min(len(ground.districts), counts["tertiary"]))
@@ -224,9 +225,11 @@ def write_registers(registers: Registers, ground: Ground, start: str, folder: Pa
     _write(folder / "medical_groups.csv", ("code", "name", "name_en"), registers.groups)
     _write(
         folder / "institutions.csv",
-        ("code", "name", "name_en", "kind", "tier", "group", "district", "licence_no", "licence_scope", "latitude", "longitude", "active"),
+        ("code", "name", "name_en", "kind", "tier", "group", "district", "licence_no", "licence_scope",
+        "latitude", "longitude", "active"),
         (
-            (p.code, p.name, p.name_en, p.kind, p.tier, p.group, ground.districts[p.district].code, f"PDY{328000000 + p.index:09d}",
+            (p.code, p.name, p.name_en, p.kind, p.tier, p.group, ground.districts[p.district].code,
+            f"PDY{328000000 + p.index:09d}",
              p.scope, f"{p.latitude:.6f}", f"{p.longitude:.6f}", "true")
             for p in registers.places
         ),

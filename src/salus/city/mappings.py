@@ -26,7 +26,8 @@ STATUS = "urn:salus:code:social-status"
 PATIENT: Elements = {
     "identifier[0].system": "{$numbers}", "identifier[0].value": "{pid}",
     "identifier[1].system": RESIDENT_NUMBER, "identifier[1].value": "{idno}",
-    "name[0].use": "official", "name[0].text": "{name}", "gender": "{sex|code:sex}", "birthDate": "{birth|date}",
+    "name[0].use": "official", "name[0].text": "{name}", "gender": "{sex|code:sex}",
+    "birthDate": "{birth|date}",
     "telecom[0].system": "phone", "telecom[0].value": "{phone}", "telecom[0].use": "mobile",
 }  # fmt: skip
 ADDRESS: Elements = {"address[0].use": "home", "address[0].text": "{address}"}
@@ -56,8 +57,10 @@ def _patient(*more: Elements) -> tuple[str, str, str, str, Elements]:
 def _status(kind: str, code: str, zh: str) -> tuple[str, str, str, str, Elements]:
     """Return a Flag: a social status with its period, as the office that grants it says."""
     return _resource("Flag", f"{{pid}}-{code}", {
-        "status": "active", "category[0].text": zh, "code.coding[0].system": STATUS, "code.coding[0].code": code,
-        "code.coding[0].display": zh, "code.text": kind, "subject.reference": "Patient/{pid}", "period.start": "{from|date}",
+        "status": "active", "category[0].text": zh, "code.coding[0].system": STATUS,
+        "code.coding[0].code": code,
+        "code.coding[0].display": zh, "code.text": kind, "subject.reference": "Patient/{pid}",
+        "period.start": "{from|date}",
     })  # fmt: skip
 
 
@@ -65,13 +68,17 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
     "visits": [
         _patient(ADDRESS, DOCTOR),
         _resource("Encounter", "{visit}", {
-            "status": "finished", "class": "{cls|coding:cls}", "subject.reference": "Patient/{pid}", "serviceType.text": "{dept}",
-            "participant[0].individual.display": "{doctor}", "period.start": "{start|datetime}", "period.end": "{end|datetime}",
+            "status": "finished", "class": "{cls|coding:cls}", "subject.reference": "Patient/{pid}",
+            "serviceType.text": "{dept}",
+            "participant[0].individual.display": "{doctor}", "period.start": "{start|datetime}",
+            "period.end": "{end|datetime}",
             "reasonCode[0].coding[0]": "{dx|coding:dx}", "reasonCode[0].text": "{dxname}", **PLACE,
         }, when="visit"),
         _resource("Condition", "{visit}-d", {
-            "clinicalStatus.coding[0].system": _CATEGORY + "condition-clinical", "clinicalStatus.coding[0].code": "active",
-            "category[0].coding[0].system": _CATEGORY + "condition-category", "category[0].coding[0].code": "encounter-diagnosis",
+            "clinicalStatus.coding[0].system": _CATEGORY + "condition-clinical",
+            "clinicalStatus.coding[0].code": "active",
+            "category[0].coding[0].system": _CATEGORY + "condition-category",
+            "category[0].coding[0].code": "encounter-diagnosis",
             "code.coding[0]": "{dx|coding:dx}", "code.text": "{dxname}", "subject.reference": "Patient/{pid}",
             "encounter.reference": "Encounter/{visit}", "recordedDate": "{start|datetime}",
         }, when="stay"),
@@ -79,17 +86,21 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
     "medicines": [
         _patient(),
         _resource("MedicationRequest", "{rx}", {
-            "status": "completed", "intent": "order", "medicationCodeableConcept.coding[0]": "{drug|coding:drug}",
-            "medicationCodeableConcept.text": "{drugname}", "subject.reference": "Patient/{pid}", "authoredOn": "{when|datetime}",
+            "status": "completed", "intent": "order",
+            "medicationCodeableConcept.coding[0]": "{drug|coding:drug}",
+            "medicationCodeableConcept.text": "{drugname}", "subject.reference": "Patient/{pid}",
+            "authoredOn": "{when|datetime}",
             "requester.display": "{doctor}", "dispenseRequest.expectedSupplyDuration.value": "{days|number}",
-            "dispenseRequest.expectedSupplyDuration.unit": "d", "dispenseRequest.expectedSupplyDuration.system": UCUM,
+            "dispenseRequest.expectedSupplyDuration.unit": "d",
+            "dispenseRequest.expectedSupplyDuration.system": UCUM,
             "dispenseRequest.expectedSupplyDuration.code": "d",
         }),
     ],
     "procedures": [
         _patient(),
         _resource("Procedure", "{op}", {
-            "status": "completed", "code.coding[0]": "{opcode|coding:op}", "code.text": "{opname}", "subject.reference": "Patient/{pid}",
+            "status": "completed", "code.coding[0]": "{opcode|coding:op}", "code.text": "{opname}",
+            "subject.reference": "Patient/{pid}",
             "performedDateTime": "{when|datetime}", "performer[0].actor.display": "{doctor}",
         }),
     ],
@@ -97,9 +108,12 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
         _patient(),
         _resource("Observation", "{report}-{item}", {
             "status": "final", "category[0].coding[0].system": _CATEGORY + "observation-category",
-            "category[0].coding[0].code": "laboratory", "code.coding[0]": "{item|coding:item}", "code.text": "{itemname}",
-            "subject.reference": "Patient/{pid}", "effectiveDateTime": "{sampled|datetime}", "valueQuantity.value": "{result|number}",
-            "valueQuantity.unit": "{unit}", "valueQuantity.system": UCUM, "valueQuantity.code": "{unit|code:unit}",
+            "category[0].coding[0].code": "laboratory", "code.coding[0]": "{item|coding:item}",
+            "code.text": "{itemname}",
+            "subject.reference": "Patient/{pid}", "effectiveDateTime": "{sampled|datetime}",
+            "valueQuantity.value": "{result|number}",
+            "valueQuantity.unit": "{unit}", "valueQuantity.system": UCUM,
+            "valueQuantity.code": "{unit|code:unit}",
             "referenceRange[0].low.value": "{low|number}", "referenceRange[0].high.value": "{high|number}",
             "interpretation[0].coding[0].system": _CATEGORY + "v3-ObservationInterpretation",
             "interpretation[0].coding[0].code": "{flag|code:flag}",
@@ -108,18 +122,24 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
     "vaccinations": [
         _patient(ADDRESS),
         _resource("Immunization", "{dose_id}", {
-            "status": "completed", "vaccineCode.coding[0]": "{vaccine|coding:vaccine}", "vaccineCode.text": "{vaccinename}",
-            "patient.reference": "Patient/{pid}", "occurrenceDateTime": "{when|datetime}", "lotNumber": "{lot}",
-            "protocolApplied[0].doseNumberPositiveInt": "{dose|integer}", "performer[0].actor.type": "Organization",
-            "performer[0].actor.identifier.system": INSTITUTIONS, "performer[0].actor.identifier.value": "{org}",
+            "status": "completed", "vaccineCode.coding[0]": "{vaccine|coding:vaccine}",
+            "vaccineCode.text": "{vaccinename}",
+            "patient.reference": "Patient/{pid}", "occurrenceDateTime": "{when|datetime}",
+            "lotNumber": "{lot}",
+            "protocolApplied[0].doseNumberPositiveInt": "{dose|integer}",
+            "performer[0].actor.type": "Organization",
+            "performer[0].actor.identifier.system": INSTITUTIONS,
+            "performer[0].actor.identifier.value": "{org}",
             "performer[0].actor.display": "{orgname}",
         }),
     ],
     "insured": [
         _patient(ADDRESS, {"identifier[2].system": INSURED_NUMBER, "identifier[2].value": "{pid}"}),
         _resource("Coverage", "{pid}", {
-            "status": "active", "type.text": "{kind}", "subscriberId": "{pid}", "beneficiary.reference": "Patient/{pid}",
-            "period.start": "{from|date}", "period.end": "{to|date}", "payor[0].display": "临澜市医疗保障服务中心",
+            "status": "active", "type.text": "{kind}", "subscriberId": "{pid}",
+            "beneficiary.reference": "Patient/{pid}",
+            "period.start": "{from|date}", "period.end": "{to|date}",
+            "payor[0].display": "临澜市医疗保障服务中心",
         }),
     ],
     "poverty": [_patient(ADDRESS), _status("{kind}", "poverty", "低收入人口")],
@@ -127,12 +147,15 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
     "residence": [
         _patient(ADDRESS, {
             "address[0].city": "临澜市", "address[0].district": "{district}",
-            "extension[0].url": "urn:salus:extension:household-registration", "extension[0].valueCode": "{hukou|code:hukou}",
+            "extension[0].url": "urn:salus:extension:household-registration",
+            "extension[0].valueCode": "{hukou|code:hukou}",
             "extension[1].url": "urn:salus:extension:street", "extension[1].valueCode": "{street}",
         }),
         _resource("Flag", "{pid}-departed", {
-            "status": "active", "code.coding[0].system": "urn:salus:code:residence", "code.coding[0].code": "departed",
-            "code.coding[0].display": "迁出", "subject.reference": "Patient/{pid}", "period.start": "{when|date}",
+            "status": "active", "code.coding[0].system": "urn:salus:code:residence",
+            "code.coding[0].code": "departed",
+            "code.coding[0].display": "迁出", "subject.reference": "Patient/{pid}",
+            "period.start": "{when|date}",
         }, when="departed"),
     ],
     "births": [
@@ -141,18 +164,24 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
             "identifier[3].system": BIRTH_CERTIFICATE, "identifier[3].value": "{cert}",
         }),
         _resource("RelatedPerson", "{cert}-m", {
-            "patient.reference": "Patient/{pid}", "identifier[0].system": RESIDENT_NUMBER, "identifier[0].value": "{motherid}",
-            "relationship[0].coding[0].system": _CATEGORY + "v3-RoleCode", "relationship[0].coding[0].code": "MTH",
+            "patient.reference": "Patient/{pid}", "identifier[0].system": RESIDENT_NUMBER,
+            "identifier[0].value": "{motherid}",
+            "relationship[0].coding[0].system": _CATEGORY + "v3-RoleCode",
+            "relationship[0].coding[0].code": "MTH",
             "name[0].text": "{mother}",
         }),
         _resource("RelatedPerson", "{cert}-f", {
-            "patient.reference": "Patient/{pid}", "identifier[0].system": RESIDENT_NUMBER, "identifier[0].value": "{fatherid}",
-            "relationship[0].coding[0].system": _CATEGORY + "v3-RoleCode", "relationship[0].coding[0].code": "FTH",
+            "patient.reference": "Patient/{pid}", "identifier[0].system": RESIDENT_NUMBER,
+            "identifier[0].value": "{fatherid}",
+            "relationship[0].coding[0].system": _CATEGORY + "v3-RoleCode",
+            "relationship[0].coding[0].code": "FTH",
             "name[0].text": "{father}",
         }, when="father"),
         _resource("Observation", "{cert}-w", {
-            "status": "final", "code.coding[0].system": LOINC, "code.coding[0].code": "8339-4", "code.coding[0].display": "Birth weight",
-            "subject.reference": "Patient/{pid}", "effectiveDateTime": "{when|datetime}", "valueQuantity.value": "{weight|number}",
+            "status": "final", "code.coding[0].system": LOINC, "code.coding[0].code": "8339-4",
+            "code.coding[0].display": "Birth weight",
+            "subject.reference": "Patient/{pid}", "effectiveDateTime": "{when|datetime}",
+            "valueQuantity.value": "{weight|number}",
             "valueQuantity.unit": "g", "valueQuantity.system": UCUM, "valueQuantity.code": "g",
         }),
     ],
@@ -160,23 +189,30 @@ RESOURCES: dict[str, list[tuple[str, str, str, str, Elements]]] = {
         _patient(ADDRESS, {"deceasedDateTime": "{died|datetime}"}),
         _resource("Observation", "{cert}", {
             "status": "final", "code.coding[0].system": LOINC, "code.coding[0].code": "69453-9",
-            "code.coding[0].display": "Cause of death", "subject.reference": "Patient/{pid}", "effectiveDateTime": "{died|datetime}",
-            "valueCodeableConcept.coding[0]": "{cause|coding:cause}", "valueCodeableConcept.text": "{causename}",
+            "code.coding[0].display": "Cause of death", "subject.reference": "Patient/{pid}",
+            "effectiveDateTime": "{died|datetime}",
+            "valueCodeableConcept.coding[0]": "{cause|coding:cause}",
+            "valueCodeableConcept.text": "{causename}",
         }),
     ],
     "emergency": [
         _patient(),
         _resource("Encounter", "{call}", {
-            "status": "finished", "class.system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "class.code": "FLD",
+            "status": "finished", "class.system": "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+            "class.code": "FLD",
             "class.display": "field", "subject.reference": "Patient/{pid}", "period.start": "{when|datetime}",
-            "period.end": "{end|datetime}", "reasonCode[0].coding[0]": "{dx|coding:dx}", "reasonCode[0].text": "{dxname}",
-            "hospitalization.destination.type": "Organization", "hospitalization.destination.identifier.system": INSTITUTIONS,
-            "hospitalization.destination.identifier.value": "{hospital}", "hospitalization.destination.display": "{orgname}",
+            "period.end": "{end|datetime}", "reasonCode[0].coding[0]": "{dx|coding:dx}",
+            "reasonCode[0].text": "{dxname}",
+            "hospitalization.destination.type": "Organization",
+            "hospitalization.destination.identifier.system": INSTITUTIONS,
+            "hospitalization.destination.identifier.value": "{hospital}",
+            "hospitalization.destination.display": "{orgname}",
         }),
     ],
 }  # fmt: skip
 KEYS = {
-    "visits": ("visit", "pid"), "medicines": ("rx",), "procedures": ("op",), "laboratory": ("report", "item"), "vaccinations": ("dose_id",),
+    "visits": ("visit", "pid"), "medicines": ("rx",), "procedures": ("op",), "laboratory": ("report", "item"),
+    "vaccinations": ("dose_id",),
     "births": ("cert",), "deaths": ("cert",), "emergency": ("call",),
 }  # fmt: skip
 SYSTEMS = {"dx": ICD10, "drug": ATC, "op": ICD9CM3, "item": LOINC, "vaccine": ATC, "cause": ICD10}

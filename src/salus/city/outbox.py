@@ -68,7 +68,7 @@ class Outbox:
         self.items[system.index].append((minute, self._turn, "", row))
 
     def write(self, seed: int, inbox: Path) -> tuple[list[Sent], Planted]:
-        """Plant repeats and malformed messages, then write every system's files; return counts and what was planted."""
+        """Plant repeats and malformed messages, write every file, and return counts and what was planted."""
         planted = Planted()
         counts = []
         for system in self.catalogue.systems:

@@ -39,7 +39,7 @@ class Outbreak:
     def cases(
         self, block: Population, ground: Ground, near: dict[str, Ints], rng: np.random.Generator
     ) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]:
-        """Return the outbreak's visits in one block: resident, start, end, kind, diagnosis, place, child, planted."""
+        """Return the outbreak's visits in one block, as the columns of `care.Visits` (times in minutes)."""
         home = block.home_street[block.household]
         there = (
             np.isin(home, self.streets) & (block.entry < self.first_day) & (block.exit > self.first_day + 30)

@@ -106,11 +106,11 @@ class Population:
         """Return the address on a day."""
         home = self.household[resident]
         moved = self.move_day[home] != NEVER and day >= self.move_day[home]
-        return self.new_address[home] if moved else self.address[home]
+        return str(self.new_address[home] if moved else self.address[home])
 
 
 def _pair(age: NDArray[np.float64], sex: Ints, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Return couples (woman, man): who is married by age and sex, matched by age with the man two years older."""
+    """Return couples (woman, man), drawn by age and sex and matched with the man two years older."""
     married = np.interp(age, [20, 22, 27, 32, 38, 64, 75, 90], [0, 0.08, 0.55, 0.85, 0.93, 0.88, 0.68, 0.3])
     would = rng.random(len(age)) < married
     key = age + rng.normal(0, 1.5, len(age))
@@ -187,7 +187,7 @@ def _address(place: Ground, street: int, r: NDArray[np.float64]) -> str:
 def _deaths(
     birth: Ints, sex: Ints, entry: Ints, exit_: Ints, window: Window, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Return death day and cause of each: the yearly rate by age and sex, more in winter, infants mostly early."""
+    """Return day and cause of death: the yearly rate by age and sex, more in winter, infants early."""
     rates = by_age("mortality", "male_per_1000", "female_per_1000") / 1000
     middle = np.maximum(entry, np.minimum(window.end, exit_) - 365)
     age = np.clip((middle - birth) // 365.25, 0, 120).astype(np.int64)
@@ -222,7 +222,7 @@ def _deaths(
 def _births(
     age0: NDArray[np.float64], sex: Ints, couples: Bools, window: Window, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Return (mother, day) of each delivery, at the age-specific rates, borne by women who live in couples."""
+    """Return (mother, day) of each delivery, at the rates by age, to women who live in couples."""
     rates = by_age("fertility", "births_per_1000_women")[:, 0] / 1000
     yearly = rates[np.clip(age0 + window.years / 2, 0, 120).astype(np.int64)] * (sex == 1)
     borne = yearly * couples
@@ -235,7 +235,7 @@ def _births(
 
 
 def people(seed: int, place: Ground, number: int, quota: int, window: Window) -> Population:
-    """Draw one block: `quota` residents at the window's start, then who is born, comes, goes, moves and dies."""
+    """Draw one block: `quota` residents at the start, then who is born, comes, goes, moves and dies."""
     rng = substream(seed, "people", number)
     pyramid = table("age_pyramid", "age_from", "age_to", "male_percent", "female_percent")
     cell = draw(rng, pyramid[:, 2:].ravel(), quota)
@@ -322,7 +322,8 @@ def people(seed: int, place: Ground, number: int, quota: int, window: Window) ->
         np.int64
     )
     poverty = (stratum == 1) & (rng.random(homes)[household] < rate("status_rates", "poverty") / 0.2)
-    disabled = np.select([age_end < 18, age_end < 60], [rate("status_rates", "disability", g) for g in ("0-17", "18-59")],
+    disabled = np.select([age_end < 18, age_end < 60],
+    [rate("status_rates", "disability", g) for g in ("0-17", "18-59")],
                          default=rate("status_rates", "disability", "60-"))  # fmt: skip
     disability = np.where(draws[:, 2] < disabled, 1 + draw(rng, [0.1, 0.15, 0.3, 0.45], count), 0)
     contract = np.where(
@@ -344,11 +345,8 @@ def people(seed: int, place: Ground, number: int, quota: int, window: Window) ->
 def _name(block: Population, rng: np.random.Generator) -> None:
     """Give everyone a name: a man bears his father's surname, a child nearly always its father's."""
     namer = Namer(rng, len(block))
-    for person in range(len(block)):
-        block.surname.append("")
-        block.given.append("")
-        block.surname_pinyin.append("")
-        block.given_pinyin.append("")
+    for column in (block.surname, block.given, block.surname_pinyin, block.given_pinyin):
+        column.extend([""] * len(block))
     maternal = rng.random(len(block)) < 1 / 13
     order = np.argsort(block.birth, kind="stable").tolist()
     elder: dict[int, int] = {}

@@ -100,7 +100,8 @@ class FhirSender:
         when = min(visit.start + 1000, visit.end)
         self.send(
             system, visit.resident, visit.end + 2, f"{visit.key}-op",
-            lambda number: [fhir.procedure(f"{visit.key}-p", number, inside, done, when, fhir.practitioner(*visit.doctor))],
+            lambda number: [fhir.procedure(f"{visit.key}-p", number, inside, done, when,
+            fhir.practitioner(*visit.doctor))],
         )  # fmt: skip
 
     def contract(self, system: System, resident: int, minute: int) -> None:

@@ -40,7 +40,8 @@ def _pv1(t: Telling, system: System, visit: Happening, end: int = 0) -> str:
     disposition = ("20" if visit.died else "01") if end and visit.kind == INPATIENT else ""
     ward = f"{visit.known.department}^^^{place.code}" if visit.kind == INPATIENT else ""
     return hl7.pv1(
-        CLASS[visit.kind], ward, hl7.person(*visit.doctor), f"{visit.known.department}^{visit.known.department}^L",
+        CLASS[visit.kind], ward, hl7.person(*visit.doctor),
+        f"{visit.known.department}^{visit.known.department}^L",
         f"{visit.key}^^^{system.authority}^VN", (place.code, place.name), visit.start, end, disposition,
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ def _seen_at(t: Telling, system: System, visit: Happening) -> str:
 
 
 def tell_visit(t: Telling, system: System, visit: Happening) -> None:
-    """Send a visit: outpatients as one A03 at its end (some with A04 before), inpatients A01 … A03, some cancelled."""
+    """Send a visit: outpatients A03 at its end (some A04 before), inpatients A01 to A03, some cancelled."""
     chart, sheet = t.charted(system, visit.resident, visit.start)
     patient = hl7.pid(system, chart.number, sheet)
     place = t.place(visit.place).code
@@ -115,7 +116,8 @@ def tell_panel(
     ]
     t.outbox.send(
         system, ready,
-        hl7.oru(system, t.place(visit.place).code, t.outbox.control(system), ready, patient, _seen_at(t, system, visit), order, panel, results,
+        hl7.oru(system, t.place(visit.place).code, t.outbox.control(system), ready, patient,
+        _seen_at(t, system, visit), order, panel, results,
                 visit.start + 10, hl7.person(*visit.doctor)),
     )  # fmt: skip
 
@@ -126,13 +128,14 @@ def tell_order(t: Telling, system: System, visit: Happening, order: str, panel: 
     patient = _patient(t, system, visit, minute)
     t.outbox.send(
         system, minute,
-        hl7.orm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient, _seen_at(t, system, visit), order, panel,
+        hl7.orm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient,
+        _seen_at(t, system, visit), order, panel,
                 hl7.person(*visit.doctor)),
     )  # fmt: skip
 
 
 def tell_booking(t: Telling, system: System, visit: Happening) -> None:
-    """Send SIU: booked some days before, one in seven moved, one in twelve changed; a tenth booked twice and cancelled once."""
+    """Send SIU: booked days before; one in seven moved, one in twelve changed, a tenth cancelled."""
     lot = visit.lots
     made = visit.start - int((1 + lot[4] * 10) * 1440)
     place = t.place(visit.place).code
@@ -142,7 +145,8 @@ def tell_booking(t: Telling, system: System, visit: Happening) -> None:
         patient = _patient(t, system, visit, minute)
         t.outbox.send(
             system, minute,
-            hl7.siu(system, place, trigger, t.outbox.control(system), minute, patient, key, start, visit.known.department, hl7.person(*visit.doctor)),
+            hl7.siu(system, place, trigger, t.outbox.control(system), minute, patient, key, start,
+            visit.known.department, hl7.person(*visit.doctor)),
         )  # fmt: skip
 
     moved = lot[5] < 0.14
@@ -167,7 +171,8 @@ def tell_document(t: Telling, system: System, visit: Happening) -> None:
     patient = _patient(t, system, visit, minute)
     t.outbox.send(
         system, minute,
-        hl7.mdm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient, _pv1(t, system, visit, visit.end), f"{visit.key}S",
+        hl7.mdm(system, t.place(visit.place).code, t.outbox.control(system), minute, patient,
+        _pv1(t, system, visit, visit.end), f"{visit.key}S",
                 hl7.person(*visit.doctor), lines),
     )  # fmt: skip
 
@@ -188,7 +193,8 @@ def tell_dose(
     doctor = t.doctors[t.heads[place.index][0]]
     t.outbox.send(
         system, minute + 4,
-        hl7.vxu(system, (place.code, place.name), t.outbox.control(system), minute + 4, minute, hl7.pid(system, chart.number, sheet), dose, vaccine,
+        hl7.vxu(system, (place.code, place.name), t.outbox.control(system), minute + 4, minute,
+        hl7.pid(system, chart.number, sheet), dose, vaccine,
                 lot, key, hl7.person(*doctor)),
     )  # fmt: skip
 
@@ -244,5 +250,6 @@ def tell_merge(t: Telling, system: System, retired: Chart) -> None:
     patient = hl7.pid(system, kept.number, kept.at(retired.retired_at))
     t.outbox.send(
         system, retired.retired_at,
-        hl7.merge(system, system.institution, t.outbox.control(system), retired.retired_at, patient, retired.number),
+        hl7.merge(system, system.institution, t.outbox.control(system), retired.retired_at, patient,
+        retired.number),
     )  # fmt: skip

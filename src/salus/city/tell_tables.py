@@ -1,4 +1,4 @@
-"""What the systems that send tables write: rows of visits, medicines, results, doses and of the city's registers."""
+"""What the systems that send tables write: visits, medicines, results, doses, the city's registers."""
 
 from salus.city import layouts
 from salus.city.care import INPATIENT
@@ -19,7 +19,8 @@ def _who(t: Telling, system: System, resident: int, minute: int) -> tuple[Cells,
     dialect = system.dialect
     return {
         "pid": chart.number, "name": sheet.full_name, "sex": layouts.sex_code(dialect, sheet.sex),
-        "birth": layouts.birth_text(dialect, sheet.birth), "idno": sheet.number, "phone": sheet.phone, "address": sheet.address,
+        "birth": layouts.birth_text(dialect, sheet.birth), "idno": sheet.number, "phone": sheet.phone,
+        "address": sheet.address,
         "updated": time_text(dialect, minute),
     }, sheet  # fmt: skip
 
@@ -34,8 +35,10 @@ def tell_visit(t: Telling, system: System, visit: Happening) -> None:
     place, dialect = t.place(visit.place), system.dialect
     doctor = t.doctor_of(visit.resident) if place.tier == "community" else None
     cells |= {
-        "visit": visit.key, "cls": layouts.CLASSES[dialect][visit.kind], "dept": visit.known.department, "doctor": visit.doctor[1],
-        "start": time_text(dialect, visit.start), "end": time_text(dialect, visit.end), "dx": _dx(dialect, visit.known.code),
+        "visit": visit.key, "cls": layouts.CLASSES[dialect][visit.kind], "dept": visit.known.department,
+        "doctor": visit.doctor[1],
+        "start": time_text(dialect, visit.start), "end": time_text(dialect, visit.end),
+        "dx": _dx(dialect, visit.known.code),
         "dxname": visit.known.zh, "org": place.code, "orgname": place.name, "gp": doctor[0] if doctor else "",
         "gpname": doctor[1] if doctor else "",
     }  # fmt: skip
@@ -56,7 +59,8 @@ def tell_medicines(t: Telling, system: System, visit: Happening, drugs: tuple[st
     for k, drug in enumerate(drugs, 1):
         cells, _ = _who(t, system, visit.resident, visit.end + 1)
         cells |= {
-            "rx": f"{visit.key}-{k}", "drug": codes[drug], "drugname": names[drug][0], "days": "28" if visit.known.chronic else "5",
+            "rx": f"{visit.key}-{k}", "drug": codes[drug], "drugname": names[drug][0],
+            "days": "28" if visit.known.chronic else "5",
             "doctor": visit.doctor[1], "when": time_text(system.dialect, visit.start + 12),
         }  # fmt: skip
         t.outbox.row(system, visit.end + 1, "medicines", cells)
@@ -67,7 +71,8 @@ def tell_procedure(t: Telling, system: System, visit: Happening) -> None:
     cells, _ = _who(t, system, visit.resident, visit.end + 2)
     code = visit.known.procedure
     cells |= {
-        "op": f"{visit.key}-P", "opcode": code_list(system.dialect, "op").local[code], "opname": names_of("procedures", "code")[code][0],
+        "op": f"{visit.key}-P", "opcode": code_list(system.dialect, "op").local[code],
+        "opname": names_of("procedures", "code")[code][0],
         "doctor": visit.doctor[1], "when": time_text(system.dialect, min(visit.start + 1000, visit.end)),
     }  # fmt: skip
     t.outbox.row(system, visit.end + 2, "procedures", cells)
@@ -83,8 +88,10 @@ def tell_panel(
     for test, value in values:
         cells, _ = _who(t, system, visit.resident, ready)
         cells |= {
-            "report": order, "item": items[test.loinc], "itemname": test.zh, "result": f"{value:.{test.digits}f}",
-            "unit": layouts.unit_text(test.ucum), "low": f"{test.low:.{test.digits}f}", "high": f"{test.high:.{test.digits}f}",
+            "report": order, "item": items[test.loinc], "itemname": test.zh,
+            "result": f"{value:.{test.digits}f}",
+            "unit": layouts.unit_text(test.ucum), "low": f"{test.low:.{test.digits}f}",
+            "high": f"{test.high:.{test.digits}f}",
             "flag": high if value > test.high else low if value < test.low else normal,
             "sampled": time_text(dialect, visit.start + 10),
         }  # fmt: skip
@@ -105,7 +112,8 @@ def tell_dose(
     cells, _ = _who(t, system, resident, minute)
     place = t.place(t.vaccination_place(resident))
     cells |= {
-        "dose_id": key, "vaccine": code_list(system.dialect, "vaccine").local[vaccine[0]], "vaccinename": vaccine[1], "dose": str(dose),
+        "dose_id": key, "vaccine": code_list(system.dialect, "vaccine").local[vaccine[0]],
+        "vaccinename": vaccine[1], "dose": str(dose),
         "lot": lot, "when": time_text(system.dialect, minute), "org": place.code, "orgname": place.name,
     }  # fmt: skip
     t.outbox.row(system, minute, "vaccinations", cells)
@@ -117,8 +125,10 @@ def tell_ambulance(t: Telling, system: System, visit: Happening) -> None:
     cells, _ = _who(t, system, visit.resident, minute)
     place = t.place(visit.place)
     cells |= {
-        "call": f"{visit.key}-E", "when": time_text(system.dialect, visit.start - 60), "end": time_text(system.dialect, visit.start - 5),
-        "dx": _dx(system.dialect, visit.known.code), "dxname": visit.known.zh, "hospital": place.code, "orgname": place.name,
+        "call": f"{visit.key}-E", "when": time_text(system.dialect, visit.start - 60),
+        "end": time_text(system.dialect, visit.start - 5),
+        "dx": _dx(system.dialect, visit.known.code), "dxname": visit.known.zh, "hospital": place.code,
+        "orgname": place.name,
     }  # fmt: skip
     t.outbox.row(system, visit.start - 5, "emergency", cells)
 
@@ -164,7 +174,8 @@ def _statuses(t: Telling) -> None:
         granted = max(int(block.entry[resident]) - 900, int(block.birth[resident]))
         t.outbox.row(
             disability, minute, "disability",
-            cells | {"kind": _DISABILITIES[resident % 4], "grade": f"{'一二三四'[grade - 1]}级", "from": date_text(disability.dialect, granted)},
+            cells | {"kind": _DISABILITIES[resident % 4], "grade": f"{'一二三四'[grade - 1]}级",
+            "from": date_text(disability.dialect, granted)},
         )  # fmt: skip
 
 
@@ -185,7 +196,8 @@ def _residence(t: Telling) -> None:
             cells |= {
                 "hukou": "本市户籍" if block.local[resident] else "外来人口", "street": street.code,
                 "district": next(d.name for d in place.districts if d.code == street.parent), "kind": kind,
-                "when": date_text(system.dialect, day), "address": block.address_of(resident, minute // MINUTES),
+                "when": date_text(system.dialect, day),
+                "address": block.address_of(resident, minute // MINUTES),
             }  # fmt: skip
             t.outbox.row(system, minute, "residence", cells)
 
@@ -195,7 +207,8 @@ def _births(t: Telling) -> None:
     delivered = {
         child: (start, place)
         for child, start, place, kind, resident in zip(
-            t.care.visits.child.tolist(), t.care.visits.start.tolist(), t.care.visits.place.tolist(), t.care.visits.kind.tolist(),
+            t.care.visits.child.tolist(), t.care.visits.start.tolist(), t.care.visits.place.tolist(),
+            t.care.visits.kind.tolist(),
             t.care.visits.resident.tolist(), strict=True,
         )
         if child != NEVER and kind == INPATIENT and child == resident
@@ -207,10 +220,13 @@ def _births(t: Telling) -> None:
         start, place = delivered.get(child, (int(block.birth[child]) * MINUTES + 600, 0))
         institution = t.place(place)
         cells |= {
-            "cert": f"LL{block.base + child:09d}", "temp": t.desks.newborn_number(child), "weight": str(2450 + (child * 7919) % 1500),
-            "mother": block.surname[mother] + block.given[mother], "motherid": block.identity[mother], "idno": block.identity[child],
+            "cert": f"LL{block.base + child:09d}", "temp": t.desks.newborn_number(child),
+            "weight": str(2450 + (child * 7919) % 1500),
+            "mother": block.surname[mother] + block.given[mother], "motherid": block.identity[mother],
+            "idno": block.identity[child],
             "father": block.surname[father] + block.given[father] if father != NEVER else "",
-            "fatherid": block.identity[father] if father != NEVER else "", "when": time_text(system.dialect, start),
+            "fatherid": block.identity[father] if father != NEVER else "",
+            "when": time_text(system.dialect, start),
             "org": institution.code, "orgname": institution.name,
         }  # fmt: skip
         t.outbox.row(system, minute, "births", cells)
@@ -226,5 +242,6 @@ def _deaths(t: Telling) -> None:
         died = int(block.death[resident]) * MINUTES + 1380
         t.outbox.row(
             system, minute, "deaths",
-            cells | {"cert": f"SW{block.base + resident:09d}", "died": time_text(system.dialect, died), "cause": causes[code], "causename": zh},
+            cells | {"cert": f"SW{block.base + resident:09d}", "died": time_text(system.dialect, died),
+            "cause": causes[code], "causename": zh},
         )  # fmt: skip

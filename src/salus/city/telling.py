@@ -142,7 +142,7 @@ class Telling:
                 if minute < seen.get(key, 1 << 60):
                     seen[key] = minute
 
-        visits, vaccinations, block = self.care.visits, self.care.vaccinations, self.block
+        visits, vaccinations = self.care.visits, self.care.vaccinations
         for i, (resident, start, place) in enumerate(
             zip(visits.resident.tolist(), visits.start.tolist(), visits.place.tolist(), strict=True)
         ):
@@ -181,10 +181,12 @@ class Telling:
         """Return who is in a city-wide register."""
         block = self.block
         chosen = {
-            "employee": block.insurance == 0, "resident": block.insurance == 1, "births": block.born_here, "deaths": block.death != NEVER,
-            "poverty": block.poverty, "disability": block.disability > 0, "residence": np.ones(len(block), dtype=bool),
+            "employee": block.insurance == 0, "resident": block.insurance == 1, "births": block.born_here,
+            "deaths": block.death != NEVER,
+            "poverty": block.poverty, "disability": block.disability > 0,
+            "residence": np.ones(len(block), dtype=bool),
         }[subject]  # fmt: skip
-        return np.flatnonzero(chosen).tolist()  # type: ignore[no-any-return]
+        return np.flatnonzero(chosen).tolist()
 
     def registered(self, subject: str, resident: int) -> int:
         """Return the minute at which a city-wide register first names a resident."""
