@@ -53,7 +53,7 @@ def test_every_segment_finds_its_place(shared: Path, simulated: dict[str, Transl
         for report in resources(one, "DiagnosticReport")
     ]
     assert sum(results) == made["Observation"]
-    numeric = len(re.findall(rb"\rOBX\|\d+\|NM\|[^|]*\|\|[0-9.]+\|", raw))
+    numeric = len(re.findall(rb"\rOBX\|\d+\|NM\|[^|]*\|\|<?[0-9.]+\|", raw))
     measured = [
         o for one in simulated.values() for o in resources(one, "Observation") if "valueQuantity" in o
     ]

@@ -62,8 +62,9 @@ def acknowledge(raw: bytes, answer: Answer, *, now: datetime | None = None) -> b
     gets AA, AE or AR. Header fields are echoed byte for byte.
     """
     encoded = wide(raw)
-    if encoded:
-        plain = acknowledge(raw.decode(encoded, "replace").lstrip("\ufeff").encode("utf-8"), answer, now=now)
+    text = raw.decode(encoded, "replace").lstrip("\ufeff") if encoded else ""
+    if encoded and text.startswith("MSH"):
+        plain = acknowledge(text.encode("utf-8", "replace"), answer, now=now)
         return plain.decode("utf-8", "replace").encode(encoded) if plain is not None else None
     fields, separator, encoding = _header(raw)
     result = _result(fields, answer)
