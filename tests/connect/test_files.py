@@ -58,7 +58,9 @@ def test_tables_in_any_encoding(tmp_path: Path, encoding: str) -> None:
 def test_a_bad_row_is_alone(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     good, short, long = "1,a,male\r\n", "2,b\r\n", "3,c,male,x\r\n"
-    body = "编号,姓名,SEX\r\n".encode() + good.encode() + short.encode() + b"4,\xff\xfe,male\r\n" + long.encode()
+    body = (
+        "编号,姓名,SEX\r\n".encode() + good.encode() + short.encode() + b"4,\xff\xfe,male\r\n" + long.encode()
+    )
     path.write_bytes(body + b'5,"multi\nline",male\r\n\r\n,nobody,\r\n')
     found = take(path, TABLE)
     assert names(found) == ["a", "row-shape", "bad-encoding", "row-shape", "multi\nline", "missing-value"]

@@ -81,7 +81,9 @@ def test_a_load_counts_what_it_did_and_may_be_repeated(source: Sources, tmp_path
     assert counts_balance()
 
 
-def test_a_load_that_was_cut_off_goes_on(source: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_that_was_cut_off_goes_on(
+    source: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     his = source()
     path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{n}") for n in range(9)))
     real, calls = loading.receive_batch, []
@@ -242,7 +244,9 @@ def test_import_of_sources(db: None, tmp_path: Path) -> None:
     Institution.objects.create(code="110101001", name="医院", kind="general_hospital")
     (tmp_path / "mappings").mkdir()
     (tmp_path / "mappings" / "sex.csv").write_text('local,code,display\n"1",male,Male\n"""2",female,\n')
-    text = MAPPING.replace('values = { "1" = "male", "2" = "female" }', 'file = "sex.csv"\notherwise = "drop"')
+    text = MAPPING.replace(
+        'values = { "1" = "male", "2" = "female" }', 'file = "sex.csv"\notherwise = "drop"'
+    )
     pull = (
         '[[pull]]\nname = "people"\ntable = "people"\nurl_env = "X"\nwatermark = "ID"\nstart = 0\n'
         'query = "select * from p where id > :watermark limit :limit"\n'

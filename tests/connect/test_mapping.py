@@ -68,7 +68,11 @@ def made(resource: str, cells: dict[str, str], **options: Any) -> dict[str, Any]
         ("{A|instant}", {"A": "20260301"}, "2026-03-01T00:00:00.000+08:00"),
         ("{A|time}", {"A": "0830"}, "08:30:00"),
         ("{A|code:sex}", {"A": "1"}, "male"),
-        ("{A|coding:item}", {"A": "GLU"}, {"system": "http://loinc.org", "code": "14749-6", "display": "Glucose"}),
+        (
+            "{A|coding:item}",
+            {"A": "GLU"},
+            {"system": "http://loinc.org", "code": "14749-6", "display": "Glucose"},
+        ),
         ("{A|coding:item}", {"A": "ZZZ"}, {"system": "urn:salus:source:src:item", "code": "ZZZ"}),
         ("{A|display:item}", {"A": "GLU"}, "Glucose"),
         ("{A|upper}", {"A": "ab"}, "AB"),
@@ -82,7 +86,7 @@ def made(resource: str, cells: dict[str, str], **options: Any) -> dict[str, Any]
     ],
 )
 def test_placeholders(value: str, cells: dict[str, str], expected: Any) -> None:
-    found = made(f"[table.resource.set]\n\"x\" = '{value}'\n\"y\" = \"always\"", cells)
+    found = made(f'[table.resource.set]\n"x" = \'{value}\'\n"y" = "always"', cells)
     assert found.get("x") == expected
 
 
@@ -205,7 +209,9 @@ def test_the_file_date_makes_equal_rows_different_statements() -> None:
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(cells=st.dictionaries(st.sampled_from(["ID", "A", "B"]), st.text(max_size=20), min_size=3))
 def test_any_text_is_a_value_or_a_stated_fault(cells: dict[str, str]) -> None:
-    table = rows('[table.resource.set]\n"a" = "{A|date}"\n"b" = "{B|number}"\n"c" = "{A|split:-:1}{B|slice:1:2}"')
+    table = rows(
+        '[table.resource.set]\n"a" = "{A|date}"\n"b" = "{B|number}"\n"c" = "{A|split:-:1}{B|slice:1:2}"'
+    )
     try:
         translate_row(table, cells)
     except Untranslatable as fault:

@@ -105,7 +105,9 @@ def test_a_dead_letter_sent_again_tells_its_reason_again(source: Sources) -> Non
     assert not again.accepted
 
 
-def test_a_dead_letter_sent_again_after_a_fix_is_stored(source: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_sent_again_after_a_fix_is_stored(
+    source: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     his = source()
     with monkeypatch.context() as patched:
         patched.setattr("salus.connect.preparing.kinds", dict)
@@ -149,7 +151,9 @@ def test_a_conditional_reference_finds_what_came_before_or_with_it(source: Sourc
     assert stored("Observation", "late")["performer"] == [wanted]
 
 
-def test_nothing_stays_of_a_batch_whose_commit_failed(source: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_stays_of_a_batch_whose_commit_failed(
+    source: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     his = source()
 
     def full(*_: Any) -> None:
@@ -168,9 +172,7 @@ def test_control_characters_of_a_hostile_message_reach_no_column(source: Sources
     assert "\x00" not in message.control_id + message.reason + message.kind
 
 
-STATES = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(1, 5)), min_size=1, max_size=14
-)
+STATES = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5)), min_size=1, max_size=14)
 
 
 @hypothesis_settings(
@@ -180,7 +182,12 @@ STATES = st.lists(
 def test_any_interleaving_ends_alike_and_balances(source: Sources, states: Any, seed: Any, size: int) -> None:
     """The same messages, shuffled, doubled and cut into any batches, give the same record."""
     messages = [
-        patient(local, at=f"2026-01-0{day}T00:00:00Z", gender=("male", "female")[day % 2], birthDate=f"2000-01-0{day}")
+        patient(
+            local,
+            at=f"2026-01-0{day}T00:00:00Z",
+            gender=("male", "female")[day % 2],
+            birthDate=f"2000-01-0{day}",
+        )
         for local, day in states
     ]
     count = SourceSystem.objects.count()

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from salus.connect import terminal
+from salus.connect.mllp import commands as mllp
 from salus.connect.terminal import notes, show
 from salus.kernel.errors import Invalid, SalusError
 
 app = typer.Typer()
+mllp.attach(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Schema = Annotated[
