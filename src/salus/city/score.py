@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
 
+from salus.kernel.ids import server_id
+
 GROUPS = ("age_group", "sex", "stratum", "district")
 
 
@@ -40,17 +42,38 @@ class Linkage:
 
     overall: Pairs
     groups: Mapping[str, Mapping[str, Pairs]]
+    residents: int
     records: int
     persons: int
     unknown: int
     missing: int
 
+    @property
+    def precision(self) -> float:
+        """Return the overall precision."""
+        return self.overall.precision
 
-def linkage(truth_dir: Path, links_iter: Iterable[tuple[str, str, str]]) -> Linkage:
+    @property
+    def recall(self) -> float:
+        """Return the overall recall."""
+        return self.overall.recall
+
+    @property
+    def by_group(self) -> list[tuple[str, str, str, str]]:
+        """Return a row a group: its name, true pairs, precision and recall, as text for a table."""
+        return [
+            (f"{group} {value}", f"{pairs.true:,}", f"{pairs.precision:.4f}", f"{pairs.recall:.4f}")
+            for group, values in self.groups.items()
+            for value, pairs in values.items()
+        ]
+
+
+def linkage(truth_dir: Path, links_iter: Iterable[tuple[str, str]]) -> Linkage:
     """Score links against a city's truth.
 
-    `links_iter` yields (source code, the sender's local Patient id, person id), one a record; the person
-    id is any text. Every pair of records counts once, so a person with n records has n (n - 1) / 2 pairs.
+    `links_iter` yields (id of the stored Patient, person id), one a record; ids are `kernel.ids.server_id`
+    of source, type and the sender's id, persons any text. Every pair of records counts once, so a person
+    with n records has n (n - 1) / 2 pairs.
     Source: Christen 2012, Data Matching, section 7.2 (pairwise precision and recall).
     """
     patients = pq.read_table(
@@ -63,16 +86,16 @@ def linkage(truth_dir: Path, links_iter: Iterable[tuple[str, str, str]]) -> Link
         for i, resident in enumerate(traits["resident"])
     }
     resident_of = {
-        (source, patient): resident
+        server_id(source, "Patient", patient): resident
         for source, patient, resident in zip(
             patients["source"], patients["patient"], patients["resident"], strict=True
         )
     }
     unknown = 0
-    person_of: dict[tuple[str, str], str] = {}
-    for source, patient, person in links_iter:
-        if (source, patient) in resident_of:
-            person_of[source, patient] = person
+    person_of: dict[str, str] = {}
+    for patient, person in links_iter:
+        if patient in resident_of:
+            person_of[patient] = str(person)
         else:
             unknown += 1
     clusters: dict[str, Counter[str]] = {}
@@ -83,10 +106,10 @@ def linkage(truth_dir: Path, links_iter: Iterable[tuple[str, str, str]]) -> Link
         linked = person_of.get(key)
         if linked is None:
             missing += 1
-            linked = f"\x00{key[0]}\x00{key[1]}"
+            linked = f"\x00{key}"
         clusters.setdefault(linked, Counter())[resident] += 1
     overall, groups = _count(clusters, true, group_of)
-    return Linkage(overall, groups, len(resident_of), len(clusters), unknown, missing)
+    return Linkage(overall, groups, len(true), len(resident_of), len(clusters), unknown, missing)
 
 
 class _Tally:

@@ -65,6 +65,8 @@ def tell_visit(t: Telling, system: System, visit: Happening) -> None:
             hl7.adt(system, place, trigger, t.outbox.control(system), minute, minute, who, rest),
         )
 
+    if lot[7] < 0.04:
+        send("A28", visit.start - 6, [])
     reason = f"PV2|||{known.code}^{known.zh}^I10"
     opened = _pv1(t, system, visit)
     closed = _pv1(t, system, visit, visit.end)
