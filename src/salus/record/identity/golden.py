@@ -177,6 +177,11 @@ def _address(value: Any) -> tuple[str, str]:
     return "", ""
 
 
+def district_of(address: dict[str, Any]) -> str:
+    """Return the GB/T 2260 code of a FHIR Address's district, "" if it is not known."""
+    return _address([address])[1]
+
+
 def _district(named: str, address: str) -> str:
     known = districts()
     if named in known.codes:

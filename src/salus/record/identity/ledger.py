@@ -170,7 +170,7 @@ def _settle_reviews(rids: Sequence[int], event: LinkEvent, at: datetime) -> None
     kept = {tuple(pair) for pair in event.apart or []}
     for pair in pairs:
         same = person.get(pair.low_rid) == person.get(pair.high_rid)
-        if same or (pair.low_rid, pair.high_rid) in kept:
+        if (same and not pair.sampled) or (pair.low_rid, pair.high_rid) in kept:
             pair.status, pair.event, pair.decided, pair.decided_by = (
                 ReviewStatus.SETTLED,
                 event,

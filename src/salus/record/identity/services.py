@@ -119,8 +119,10 @@ def confirm(principal: Principal, pair_id: int, *, reason: str) -> LinkEvent:
     def apply(cursor: CursorWrapper, by: By) -> LinkEvent:
         pair = _open(cursor, pair_id)
         left, right = _person_of([pair.low_rid]), _person_of([pair.high_rid])
-        kept, retired = sorted((left, right))
-        event = ledger.join(cursor, kept, retired, by=by, human=True)
+        if left == right:  # a sample of what the machine joined
+            event = ledger.move(cursor, LinkKind.LINK, [], by=by, person_id=left)
+        else:
+            event = ledger.join(cursor, min(left, right), max(left, right), by=by, human=True)
         return _close(pair, ReviewStatus.SAME, event)
 
     return _decide(principal, "review", reason, apply)

@@ -17,6 +17,13 @@ from salus.record.models.identity import (
     ReviewStatus,
     SensitiveResource,
 )
+from salus.record.models.registers import (
+    Birth,
+    Death,
+    RegisterCursor,
+    Residence,
+    SocialStatus,
+)
 from salus.record.models.store import (
     Change,
     DateIndex,
@@ -32,11 +39,13 @@ from salus.record.models.store import (
 )
 
 __all__ = [
+    "Birth",
     "BlockingKey",
     "CareRelation",
     "Change",
     "Contract",
     "DateIndex",
+    "Death",
     "History",
     "KeepApart",
     "LinkEvent",
@@ -50,10 +59,13 @@ __all__ = [
     "PersonStatus",
     "QuantityIndex",
     "ReferenceIndex",
+    "RegisterCursor",
+    "Residence",
     "Resource",
     "ReviewPair",
     "ReviewStatus",
     "SensitiveResource",
+    "SocialStatus",
     "StoreState",
     "StringIndex",
     "TokenIndex",

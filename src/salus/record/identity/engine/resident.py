@@ -30,6 +30,7 @@ _EXTENSION = "https://salus.health/fhir/StructureDefinition/"
 _MOTHER = _EXTENSION + "mother-identifier"
 _PASSPORT_TYPES = {"PPN", "PP"}
 _RESIDENT_TYPES = {"NI", "NNCHN", "NN", "ZHID"}
+_RESIDENT_SYSTEMS = (RESIDENT_ID, "2.16.156.10011.1.3")
 
 Features = dict[str, str | None]
 
@@ -109,14 +110,14 @@ def _identifiers(
         system = _text(item.get("system")) or ""
         kind = item.get("type")
         codes = {c.get("code") for c in _dicts(kind.get("coding"))} if isinstance(kind, dict) else set()
-        is_number = bool(codes & _RESIDENT_TYPES) or system.endswith(RESIDENT_ID)
+        is_number = bool(codes & _RESIDENT_TYPES) or system.endswith(_RESIDENT_SYSTEMS)
         valid = parse(value, today=today) if len(value) == 18 or is_number else None
         if valid:
             number = number or valid.number
             pair = (RESIDENT_ID, valid.number)
         elif codes & _PASSPORT_TYPES or "passport" in system:
             pair = (PASSPORT, value)
-        elif system.endswith("newborn-id"):
+        elif "newborn" in system:
             pair = (NEWBORN, f"{_short(system)}:{value}")
         else:
             if is_number:
