@@ -1,5 +1,6 @@
 """Draw Vega-Lite by vl-convert and rebuild the SVG from allowed parts: no style, no script, no colours."""
 
+import math
 import threading
 from collections import OrderedDict
 from datetime import date, datetime
@@ -177,8 +178,9 @@ def said(value: Any) -> str:
         return local.strftime("%Y-%m-%d %H:%M") if (local.hour or local.minute) else local.strftime("%Y-%m-%d")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return number_format(round(value, 4), use_l10n=True, force_grouping=True)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        exact = round(value, 4)
+        return number_format(int(exact) if exact == int(exact) else exact, use_l10n=True, force_grouping=True)
     return "–" if value is None else str(value)
 
 

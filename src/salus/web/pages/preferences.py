@@ -17,7 +17,8 @@ _YEAR = 365 * 24 * 3600  # seconds
 
 
 def _back(request: HttpRequest) -> HttpResponseRedirect:
-    target = request.POST.get("next", "")
+    # The page that was left is known from the browser: written into the form, an error page would repeat it.
+    target = request.POST.get("next", "") or request.headers.get("Referer", "")
     if not url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}):
         target = "/"
     return HttpResponseRedirect(target)

@@ -9,9 +9,10 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 Text = str | Promise
+_NONE = mark_safe('<span class="muted" aria-hidden="true">–</span>')  # noqa: S308 - a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def display(value: Any, *, seconds: bool = False) -> SafeString | str:
     """Return a value as a reader expects it: numbers grouped, instants in the city's zone, a dash for none."""
     match value:
         case None | "":
-            return format_html('<span class="muted" aria-hidden="true">–</span>')
+            return _NONE
         case SafeString():
             return value
         case bool():

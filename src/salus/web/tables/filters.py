@@ -85,14 +85,15 @@ class DateFilter:
         """Narrow a queryset to the days chosen."""
         path = self.field or self.name
         if first := chosen.get(f"{self.name}_from"):
-            rows = rows.filter(**{f"{path}__gte": self._bound(date.fromisoformat(first))})
+            rows = rows.filter(**{f"{path}__gte": self.bound(date.fromisoformat(first))})
         if last := chosen.get(f"{self.name}_to"):
             day = date.fromisoformat(last)
             if day < date.max:
-                rows = rows.filter(**{f"{path}__lt": self._bound(day + timedelta(days=1))})
+                rows = rows.filter(**{f"{path}__lt": self.bound(day + timedelta(days=1))})
         return rows
 
-    def _bound(self, day: date) -> date | datetime | int:
+    def bound(self, day: date) -> date | datetime | int:
+        """Return where a day begins, in the filter's unit."""
         if self.unit == "day":
             return day
         try:
