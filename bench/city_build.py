@@ -1,6 +1,5 @@
 """How fast and in how much memory the synthetic city is made."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,7 @@ def memory_growth(quick: bool) -> Measured:
     """Peak memory of a city four times as large, as a multiple."""
     small, large = (2_500, 10_000) if quick else (5_000, 20_000)
     peaks = [_peak(small), _peak(large)]
-    note = f"{peaks[0]:.0f} MB at {small:,} residents, {peaks[1]:.0f} MB at {large:,}; this process {_own():.0f} MB"
+    note = f"{peaks[0]:.0f} MB at {small:,} residents, {peaks[1]:.0f} MB at {large:,}"
     return Measured(
         [peaks[1] / peaks[0]], peer_missing="the figure compares the generator with itself", note=note
     )
@@ -54,7 +53,3 @@ def _peak(residents: int) -> float:
         timeout=600,
     )
     return float(done.stdout)
-
-
-def _own() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

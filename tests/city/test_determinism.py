@@ -108,3 +108,17 @@ def test_sizes_out_of_range_are_refused(tmp_path: Path, residents: int) -> None:
 def test_a_folder_with_a_city_is_not_overwritten(small_city: Path) -> None:
     with pytest.raises(Invalid, match="city already"):
         build(small_city, RESIDENTS, SEED)
+
+
+def test_memory_does_not_grow_with_the_city(tmp_path: Path) -> None:
+    """Three times the residents take at most a fifth more memory; each size in a process of its own."""
+    script = (
+        "import resource, sys\nfrom datetime import date\nfrom pathlib import Path\nfrom salus.city import build\n"
+        "build(Path(sys.argv[1]), int(sys.argv[2]), 1, start=date(2024, 1, 1), end=date(2024, 8, 1))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = []
+    for residents in (2_500, 7_500):
+        command = [sys.executable, "-c", script, str(tmp_path / str(residents)), str(residents)]
+        peaks.append(int(subprocess.run(command, check=True, capture_output=True, timeout=120).stdout))
+    assert peaks[1] < 1.2 * peaks[0]
