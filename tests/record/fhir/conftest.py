@@ -78,10 +78,12 @@ def fresh() -> Iterator[None]:
     """Each test starts without remembered tokens or a journal, and leaves no thread holding a connection."""
     tokens.forget()
     policy.forget()
+    registered = journal.current()
+    journal.register(None)  # the sources here are made up; connect's journal knows only its own
     yield
     service.stop()
     audit.close()
-    journal.register(None)
+    journal.register(registered)
     tokens.forget()
     policy.forget()
 

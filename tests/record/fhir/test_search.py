@@ -14,16 +14,22 @@ NUMBER = "110101198002030013"
 @pytest.fixture
 def filled(http: Client, his: dict[str, str]) -> dict[str, str]:
     http.put("Patient/a", patient(id="a"), his)
-    http.put("Patient/b", patient(id="b", name=[{"family": "李", "given": ["华"]}], birthDate="1990-05-06"), his)
+    http.put(
+        "Patient/b", patient(id="b", name=[{"family": "李", "given": ["华"]}], birthDate="1990-05-06"), his
+    )
     for number in range(7):
-        body = observation("Patient/a", 4.0 + number, id=f"o{number}", effectiveDateTime=f"2026-03-0{number + 1}")
+        body = observation(
+            "Patient/a", 4.0 + number, id=f"o{number}", effectiveDateTime=f"2026-03-0{number + 1}"
+        )
         assert http.put(f"Observation/o{number}", body, his).status_code == 201
     return his
 
 
 def ids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.text
-    return [one["resource"]["id"] for one in answer.json().get("entry", ()) if one["search"]["mode"] == "match"]
+    return [
+        one["resource"]["id"] for one in answer.json().get("entry", ()) if one["search"]["mode"] == "match"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,9 @@ def test_conditional_create(http: Client, filled: dict[str, str]) -> None:
 def test_conditional_update_and_delete(http: Client, filled: dict[str, str]) -> None:
     updated = http.put("Patient?family=李", patient(gender="female"), filled)
     assert (updated.status_code, updated.json()["id"]) == (200, "b")
-    made = http.put("Patient?identifier=urn:h1:mrn|9", patient(identifier=[]) | {"identifier": [{"value": "9"}]}, filled)
+    made = http.put(
+        "Patient?identifier=urn:h1:mrn|9", patient(identifier=[]) | {"identifier": [{"value": "9"}]}, filled
+    )
     assert made.status_code == 201
     assert http.put("Patient?gender=male", patient(), filled).status_code == 412
     assert http.put("Patient", patient(), filled).status_code == 412
@@ -178,7 +186,10 @@ def test_everything_follows_the_person(http: Client, filled: dict[str, str], wor
 def test_match(http: Client, filled: dict[str, str]) -> None:
     numbered = patient(id="x", identifier=[{"system": "urn:oid:2.16.156.10011.1.3", "value": NUMBER}])
     http.put("Patient/x", numbered, filled)
-    asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": patient() | numbered}]}
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "resource", "resource": patient() | numbered}],
+    }
     answer = http.post("Patient/$match", asked, filled)
     assert answer.status_code == 200, answer.text
     best = answer.json()["entry"][0]

@@ -13,6 +13,7 @@ MAX_QUERY = 16_384  # characters; longer searches go by POST _search
 MAX_PARAMETERS = 200
 JSON_MEDIA = {"application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*"}
 JSON_FORMATS = {"json", "application/json", "application/fhir+json", "text/json", "application/fhir json"}
+TAKEN = frozenset({"", "*/*", "application/fhir+json", "application/json"})
 _TAG = re.compile(r'^(?:W/)?"(\d{1,9})"$')
 
 Parameters = list[tuple[str, str]]
@@ -45,7 +46,7 @@ def decode_text(raw: bytes) -> str:
         text = raw.decode()
     except UnicodeDecodeError:
         raise FhirError(400, "invalid", "The address is not valid UTF-8") from None
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if not text.isprintable():
         raise FhirError(400, "invalid", "The address holds control characters")
     return text
 
@@ -55,7 +56,11 @@ def split_path(raw: bytes) -> tuple[str, ...]:
     path = raw.split(b"?", 1)[0]
     if path.startswith(b"/fhir"):
         path = path[5:]
-    return tuple(decode_text(unquote_to_bytes(part)) for part in path.split(b"/") if part)
+    parts = [part for part in path.split(b"/") if part]
+    if b"%" in path:
+        return tuple(decode_text(unquote_to_bytes(part)) for part in parts)
+    decode_text(path)
+    return tuple(part.decode() for part in parts)
 
 
 def parse_query(raw: bytes, *, limit: int = MAX_QUERY) -> Parameters:
@@ -91,7 +96,7 @@ def check_accept(request: Request) -> None:
             return
     else:
         accept = request.headers.get("accept", "")
-        if not accept or accept == "*/*":
+        if accept in TAKEN:
             return
         for part in accept.split(","):
             media, *options = part.strip().lower().split(";")
