@@ -29,7 +29,7 @@ class NotPublished(SalusError):
     def __init__(self, year: int) -> None:
         super().__init__(
             "calendar-not-published",
-            f"The holidays of {year} are not published or not known to this version",
+            "The year's holidays are not published or not known to this version",
             fix="Update the package chinesecalendar after the State Council's notice",
             where=str(year),
         )

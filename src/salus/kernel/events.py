@@ -18,6 +18,7 @@ import msgspec
 from django.db import close_old_connections, connections, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel.audit.chain import new_owner, owner_gone
 from salus.kernel.errors import Conflict, NotFound, SalusError
@@ -263,9 +264,9 @@ def retry_failure(failure_id: int) -> None:
     """
     failure = HandlerFailure.objects.select_related("event").filter(pk=failure_id).first()
     if failure is None or failure.handler not in _subscriptions:
-        raise NotFound("failure-unknown", "There is no such failure, or its handler is gone")
+        raise NotFound("failure-unknown", _("There is no such failure, or its handler is gone"))
     if failure.resolved_at is not None:
-        raise Conflict("failure-resolved", "The failure is resolved already")
+        raise Conflict("failure-resolved", _("The failure is resolved already"))
     try:
         _call(_subscriptions[failure.handler], failure.event.type, failure.event.payload)
     except Exception as error:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db import close_old_connections, connections, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 from django_tasks import task
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
@@ -75,7 +76,7 @@ def run_now(name: str) -> None:
     """
     job = _jobs.get(name)
     if job is None:
-        raise NotFound("job-unknown", "There is no such job", where=name)
+        raise NotFound("job-unknown", _("There is no such job"), where=name)
     _ensure_rows(timezone.now())
     PeriodicJob.objects.filter(pk=name).update(running_since=timezone.now(), last_started=timezone.now())
     error = ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connections
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel.audit.chain import ALIAS, GENESIS
 from salus.kernel.audit.entries import COLUMNS, canonical, row_id, stored_fields
@@ -83,7 +84,7 @@ def verify(
         _verify_chain(chain, outside.get(chain, {}), keyring, report, progress, total)
     for chain, heads in sorted(outside.items()):
         if chain not in chains:
-            report.add("cut", chain, max(heads), "The whole chain is missing")
+            report.add("cut", chain, max(heads), _("The whole chain is missing"))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -91,14 +92,16 @@ def verify(
 def _outside_heads(file: HeadsFile, keyring: Keyring, report: Report) -> dict[int, dict[int, bytes]]:
     heads, broken = file.read()
     if broken:
-        report.add("heads-file", 0, 0, f"{broken} lines of the heads file are no heads")
+        report.add("heads-file", 0, 0, _("Lines of the heads file are no heads"))
     outside: dict[int, dict[int, bytes]] = {}
     for head in heads:
         if keyring.genuine(head):
             outside.setdefault(head.chain, {})[head.seq] = head.hash
             report.heads += 1
         else:
-            report.add("head", head.chain, head.seq, "A head in the heads file was not signed by a known key")
+            report.add(
+                "head", head.chain, head.seq, _("A head in the heads file was not signed by a known key")
+            )
     return outside
 
 
@@ -145,28 +148,28 @@ def _verify_chain(
         upto = head.seq if head is not None else _SEQ_MASK
         seq, digest = _verify_rows(chain, seq, digest, upto, outside, report, progress, total)
         if head is None:
-            report.add("inserted", chain, seq, "The chain's rows stand under no head")
+            report.add("inserted", chain, seq, _("The chain's rows stand under no head"))
             return
         beyond = _page(chain, head.seq, _SEQ_MASK)
         if not beyond:
             break
         now = _chain_heads().get(chain)
         if now is None or now.seq == head.seq:
-            report.add("inserted", chain, head.seq + 1, "Rows stand after the chain's signed head")
+            report.add("inserted", chain, head.seq + 1, _("Rows stand after the chain's signed head"))
             break
     if seq < head.seq:
-        report.add("missing", chain, seq + 1, "Rows up to the chain's head are missing")
+        report.add("missing", chain, seq + 1, _("Rows up to the chain's head are missing"))
     elif digest != head.hash:
-        report.add("altered", chain, seq, "The last row is not the one that the head was signed for")
+        report.add("altered", chain, seq, _("The last row is not the one that the head was signed for"))
     if head.seq and not keyring.genuine(head):
-        report.add("head", chain, head.seq, "The chain's head was not signed by a known key")
+        report.add("head", chain, head.seq, _("The chain's head was not signed by a known key"))
     beyond_end = [number for number in outside if number > head.seq]
     if beyond_end:
         report.add(
             "cut",
             chain,
             head.seq + 1,
-            "Rows that were signed for are gone: a cut tail or an older database put back",
+            _("Rows that were signed for are gone: a cut tail or an older database put back"),
         )
 
 
@@ -188,12 +191,12 @@ def _verify_rows(
             key, stored = row[0], bytes(row[1])
             place = key & _SEQ_MASK
             if place != seq + 1:
-                report.add("missing", chain, seq + 1, f"{place - seq - 1} rows are missing")
+                report.add("missing", chain, seq + 1, _("Rows are missing"))
             if sha256(digest + canonical(key, stored_fields(row[2:]))).digest() != stored:
                 if place == seq + 1:
-                    report.add("altered", chain, place, "The row is not the one that was written here")
+                    report.add("altered", chain, place, _("The row is not the one that was written here"))
             if outside and place in outside and outside[place] != stored:
-                report.add("altered", chain, place, "The row is not the one that a head was signed for")
+                report.add("altered", chain, place, _("The row is not the one that a head was signed for"))
             seq, digest = place, stored
         report.rows += len(page)
         if progress is not None:

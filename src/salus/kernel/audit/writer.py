@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from django.db import DatabaseError, connections
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel.audit.chain import ALIAS, Appender, ChainLost, Item, new_owner
 from salus.kernel.audit.entries import AuditEntry, fields
@@ -166,7 +167,7 @@ class Writer:
                 return _unavailable(error)
             self._unsaved = head or self._unsaved
             return None
-        return AuditUnavailable("audit-unavailable", "No audit chain could be taken")
+        return AuditUnavailable("audit-unavailable", _("No audit chain could be taken"))
 
     def _save_head(self, heads: HeadsFile, *, force: bool) -> None:
         now = time.monotonic()
@@ -195,8 +196,8 @@ def _release(appender: Appender) -> None:
 def _unavailable(error: BaseException) -> AuditUnavailable:
     unavailable = AuditUnavailable(
         "audit-unavailable",
-        "The audit rows could not be stored",
-        fix="Look at the audit database: is it there, and is its disk full?",
+        _("The audit rows could not be stored"),
+        fix=_("Look at the audit database: is it there, and is its disk full?"),
     )
     unavailable.__cause__ = error
     return unavailable

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from salus.kernel import smart
 from salus.kernel.errors import NotAllowed
 from salus.kernel.policy import providers
@@ -23,11 +25,11 @@ from salus.kernel.policy.words import (
 )
 
 _SYSTEM = Decision(True, "system")
-_NO_SCOPE = Decision(False, "scope", "The token's scopes do not allow it")
-_NO_PURPOSE = Decision(False, "purpose", "A purpose that allows it must be stated")
-_SENSITIVE = Decision(False, "sensitive", "The category needs a stronger permission")
-_NO_RELATION = Decision(False, "condition", "There is no relation that allows it")
-_NO_RULE = Decision(False, "default", "No role of the account allows it")
+_NO_SCOPE = Decision(False, "scope", _("The token's scopes do not allow it"))
+_NO_PURPOSE = Decision(False, "purpose", _("A purpose that allows it must be stated"))
+_SENSITIVE = Decision(False, "sensitive", _("The category needs a stronger permission"))
+_NO_RELATION = Decision(False, "condition", _("There is no relation that allows it"))
+_NO_RULE = Decision(False, "default", _("No role of the account allows it"))
 _CONTEXTS = {"account": frozenset({"patient", "user"}), "source": frozenset({"system"})}
 
 

@@ -30,11 +30,14 @@ def begin_break_glass(principal: Principal, person_id: UUID, reason: str, *, now
 
     rule = BOOK.break_glass
     if principal.account_id is None or principal.scopes is not None or not rule.roles & principal.roles:
-        raise NotAllowed("break-glass-role", "No role of the account may open a record in an emergency")
+        raise NotAllowed("break-glass-role", _("No role of the account may open a record in an emergency"))
     reason = reason.strip()
     if len(reason) < rule.reason_min_length:
         raise Invalid(
-            "break-glass-reason", "The reason is too short", fix="Say what the emergency is", where="reason"
+            "break-glass-reason",
+            _("The reason is too short"),
+            fix=_("Say what the emergency is"),
+            where="reason",
         )
     with transaction.atomic():
         row = BreakGlass.objects.create(
@@ -92,10 +95,10 @@ def review_break_glass(principal: Principal, row: BreakGlass, finding: str, *, n
     """
     require(principal, "review", Target("emergency"))
     if principal.account_id == row.account_id:
-        raise NotAllowed("review-own", "Nobody reviews an access of his own")
+        raise NotAllowed("review-own", _("Nobody reviews an access of his own"))
     if row.reviewed_at is not None:
-        raise Conflict("review-done", "The access was reviewed already")
+        raise Conflict("review-done", _("The access was reviewed already"))
     if not finding.strip():
-        raise Invalid("review-empty", "A finding must be written", where="finding")
+        raise Invalid("review-empty", _("A finding must be written"), where="finding")
     row.reviewed_by_id, row.reviewed_at, row.finding = principal.account_id, now, finding.strip()
     row.save(update_fields=["reviewed_by", "reviewed_at", "finding"])

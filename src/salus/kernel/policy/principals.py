@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel import epoch
 from salus.kernel.errors import NotAllowed
@@ -117,7 +118,7 @@ def principal_for_account(
     generation = epoch.generation()
     account = Account.objects.select_related("institution").filter(pk=account_id).first()
     if account is None:
-        raise NotAllowed("account-unknown", "The account is not there")
+        raise NotAllowed("account-unknown", _("The account is not there"))
     principal, until = _build(account, key[1], purpose, patient_context)
     _cache.keep(key, _Held(principal, until), generation)
     return principal
@@ -170,7 +171,9 @@ def _build(
     account: Account, scopes: frozenset[str] | None, purpose: str, context: UUID | None
 ) -> tuple[Principal, float]:
     if account.locked or not account.is_active:
-        raise NotAllowed("account-locked", "The account is locked", fix="Ask the administrator of accounts")
+        raise NotAllowed(
+            "account-locked", _("The account is locked"), fix=_("Ask the administrator of accounts")
+        )
     now = timezone.now()
     rows = list(RoleGrant.objects.filter(account=account).filter(Q(valid_to=None) | Q(valid_to__gt=now)))
     emergencies = list(
@@ -190,7 +193,7 @@ def _build(
     )
     boundaries: list[datetime] = [row.valid_to for row in rows if row.valid_to is not None]
     boundaries += [row.valid_from for row in rows if row.valid_from > now]
-    boundaries += [expires for _, expires in emergencies]
+    boundaries += [expires for _person, expires in emergencies]
     principal = Principal(
         account_id=account.pk,
         name=account.username,
@@ -201,7 +204,7 @@ def _build(
         person_id=account.person_id,
         scopes=scopes,
         purpose=purpose,
-        break_glass=frozenset(person for person, _ in emergencies),
+        break_glass=frozenset(person for person, _expires in emergencies),
         sensitive=frozenset().union(*(grant.sensitive for grant in grants)),
         grants=grants,
         patient_context=context,

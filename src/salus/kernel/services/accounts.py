@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel import audit
 from salus.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -54,13 +55,13 @@ def create_account(
     )
     with transaction.atomic():
         if Account.objects.filter(username=account.username).exists():
-            raise Conflict("account-exists", "An account of this name exists", where="username")
+            raise Conflict("account-exists", _("An account of this name exists"), where="username")
         _set_password(account, password)
         try:
             account.full_clean(exclude=["password"])
         except ValidationError as error:
             raise Invalid(
-                "account-invalid", "The account breaks a rule", where=", ".join(error.message_dict)
+                "account-invalid", _("The account breaks a rule"), where=", ".join(error.message_dict)
             ) from None
         account.save()
         intent = _intend(principal, "create", account, {})
@@ -90,12 +91,12 @@ def grant_role(
     """
     require(principal, "administer", Target("account"))
     if principal.account_id is not None and principal.account_id == account.pk:
-        raise NotAllowed("grant-self", "Nobody gives roles to himself")
+        raise NotAllowed("grant-self", _("Nobody gives roles to himself"))
     categories = _categories(sensitive)
     _check_scope(account, role, institution, district)
     start = valid_from or timezone.now()
     if valid_to is not None and valid_to <= start:
-        raise Invalid("grant-times", "The grant ends before it begins", where="valid_to")
+        raise Invalid("grant-times", _("The grant ends before it begins"), where="valid_to")
     with transaction.atomic():
         grant = (
             RoleGrant.objects.filter(account=account, role=role, institution=institution, district=district)
@@ -131,9 +132,9 @@ def lock_account(principal: Principal, account: Account, reason: str) -> None:
     """Shut an account out at once, ending its sessions too. Raises NotAllowed, also for one's own account."""
     require(principal, "administer", Target("account"))
     if principal.account_id == account.pk:
-        raise NotAllowed("lock-self", "Nobody locks his own account")
+        raise NotAllowed("lock-self", _("Nobody locks his own account"))
     if not reason.strip():
-        raise Invalid("lock-reason", "A reason must be given", where="reason")
+        raise Invalid("lock-reason", _("A reason must be given"), where="reason")
     with transaction.atomic():
         account.locked, account.locked_reason = True, reason.strip()[:200]
         account.save(update_fields=["locked", "locked_reason"])
@@ -156,7 +157,7 @@ def close_account(principal: Principal, account: Account) -> None:
     """Close an account for good: it keeps its name in the audit but cannot sign in. Raises NotAllowed."""
     require(principal, "administer", Target("account"))
     if principal.account_id == account.pk:
-        raise NotAllowed("close-self", "Nobody closes his own account")
+        raise NotAllowed("close-self", _("Nobody closes his own account"))
     with transaction.atomic():
         account.is_active = False
         account.set_unusable_password()
@@ -187,13 +188,13 @@ def account_named(username: str) -> Account:
     """Return the account of a name; raises NotFound."""
     account = Account.objects.filter(username=username).first()
     if account is None:
-        raise NotFound("account-unknown", "There is no account of this name", where=username)
+        raise NotFound("account-unknown", _("There is no account of this name"), where=username)
     return account
 
 
 def _language(language: str) -> str:
     if language and language not in dict(settings.LANGUAGES):
-        raise Invalid("language-unknown", "The language is not offered", where="language")
+        raise Invalid("language-unknown", _("The language is not offered"), where="language")
     return language
 
 
@@ -213,7 +214,7 @@ def _categories(sensitive: Iterable[str]) -> list[str]:
     unknown = set(categories) - set(SensitiveCategory.values)
     if unknown:
         raise Invalid(
-            "category-unknown", "There is no such sensitive category", where=", ".join(sorted(unknown))
+            "category-unknown", _("There is no such sensitive category"), where=", ".join(sorted(unknown))
         )
     return categories
 
@@ -222,13 +223,13 @@ def _check_scope(
     account: Account, role: str, institution: Institution | None, district: District | None
 ) -> None:
     if role not in Role.values:
-        raise Invalid("role-unknown", "There is no such role", where=role)
+        raise Invalid("role-unknown", _("There is no such role"), where=role)
     if role in _BOUND_TO_INSTITUTION and institution is None and account.institution_id is None:
-        raise Invalid("grant-institution", "The role needs an institution", where="institution")
+        raise Invalid("grant-institution", _("The role needs an institution"), where="institution")
     if role in _BOUND_TO_DISTRICT and district is None and account.district_id is None:
-        raise Invalid("grant-district", "The role needs a district", where="district")
+        raise Invalid("grant-district", _("The role needs a district"), where="district")
     if role == Role.RESIDENT and account.person_id is None:
-        raise Invalid("grant-person", "The role needs the account's person", where="person_id")
+        raise Invalid("grant-person", _("The role needs the account's person"), where="person_id")
 
 
 def _end_sessions(account: Account) -> None:

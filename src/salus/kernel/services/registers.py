@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import models, transaction
+from django.utils.translation import gettext_noop as _
 
 from salus.kernel.errors import Invalid, NotFound
 from salus.kernel.models import District, Institution, InstitutionKind, MedicalGroup, Staff, StaffRegistration
@@ -62,7 +63,7 @@ def import_registers(principal: Principal, folder: Path) -> list[Imported]:
     require(principal, "administer", Target("institution"))
     present = [name for name in FILES if (folder / name).is_file()]
     if not present:
-        raise NotFound("registers-missing", "The folder holds no register files", where=", ".join(FILES))
+        raise NotFound("registers-missing", _("The folder holds no register files"), where=", ".join(FILES))
     importers: dict[str, Callable[[Path], Imported]] = {
         "districts.geojson": _districts,
         "medical_groups.csv": _groups,
@@ -80,15 +81,19 @@ def _rows(path: Path, required: tuple[str, ...], known: tuple[str, ...]) -> Iter
         names = [(name or "").strip() for name in reader.fieldnames or []]
         missing = [name for name in required if name not in names]
         if missing:
-            raise Invalid("register-columns", f"Columns are missing: {', '.join(missing)}", where=path.name)
+            raise Invalid(
+                "register-columns", _("Columns are missing"), where=f"{path.name}: {', '.join(missing)}"
+            )
         for row in reader:
             where = f"{path.name} line {reader.line_num}"
             if None in row:
-                raise Invalid("register-width", "The line has more cells than the header", where=where)
+                raise Invalid("register-width", _("The line has more cells than the header"), where=where)
             values = {name.strip(): (value or "").strip() for name, value in row.items() if name}
             for name in required:
                 if not values[name]:
-                    raise Invalid("register-empty", f"{name} is empty", where=where)
+                    raise Invalid(
+                        "register-empty", _("A cell that is needed is empty"), where=f"{where}, {name}"
+                    )
             yield where, {name: values[name] for name in known if name in values}
 
 
@@ -97,7 +102,9 @@ def _districts(path: Path) -> Imported:
         collection = json.loads(path.read_text("utf-8-sig"))
         features = collection["features"]
     except (ValueError, KeyError, TypeError):
-        raise Invalid("register-geojson", "This is no GeoJSON FeatureCollection", where=path.name) from None
+        raise Invalid(
+            "register-geojson", _("This is no GeoJSON FeatureCollection"), where=path.name
+        ) from None
     rows: dict[str, Values] = {}
     parents: dict[str, str] = {}
     for number, feature in enumerate(features, 1):
@@ -113,16 +120,18 @@ def _districts(path: Path) -> Imported:
                 "population": _integer(properties.get("population"), where),
             }
         except (KeyError, TypeError, AttributeError):
-            raise Invalid("register-district", "A district needs a code and a name", where=where) from None
+            raise Invalid("register-district", _("A district needs a code and a name"), where=where) from None
         if geometry and geometry.get("type") not in {"Polygon", "MultiPolygon"}:
-            raise Invalid("register-geometry", "A district's boundary must be a polygon", where=where)
+            raise Invalid("register-geometry", _("A district's boundary must be a polygon"), where=where)
         rows[code] = values
         if properties.get("parent"):
             parents[code] = str(properties["parent"])
     known = set(rows) | set(District.objects.values_list("code", flat=True))
     for code, parent in parents.items():
         if parent not in known:
-            raise Invalid("register-parent", "The district's parent is unknown", where=f"{path.name} {code}")
+            raise Invalid(
+                "register-parent", _("The district's parent is unknown"), where=f"{path.name} {code}"
+            )
     # Two passes: a part may stand in the file before what it is part of.
     imported = _write(path.name, District, "code", rows)
     old = dict(District.objects.filter(code__in=list(rows)).values_list("code", "parent_id"))
@@ -135,7 +144,8 @@ def _districts(path: Path) -> Imported:
 
 def _groups(path: Path) -> Imported:
     rows = {
-        row.pop("code"): dict(row) for _, row in _rows(path, ("code", "name"), ("code", "name", "name_en"))
+        row.pop("code"): dict(row)
+        for _line, row in _rows(path, ("code", "name"), ("code", "name", "name_en"))
     }
     return _write(path.name, MedicalGroup, "code", rows)
 
@@ -166,7 +176,7 @@ def _institutions(path: Path) -> Imported:
         }
         if row.get("kind"):
             if row["kind"] not in InstitutionKind.values:
-                raise Invalid("register-kind", "The kind of institution is unknown", where=where)
+                raise Invalid("register-kind", _("The kind of institution is unknown"), where=where)
             values["kind"] = row["kind"]
         if "group" in row:
             values["group_id"] = _known(groups, row["group"], "group", where)
@@ -203,7 +213,7 @@ def _registrations(path: Path) -> Imported:
         start = _day(row["valid_from"], where)
         end = _day(row["valid_to"], where) if row.get("valid_to") else None
         if end is not None and end < start:
-            raise Invalid("register-validity", "The registration ends before it begins", where=where)
+            raise Invalid("register-validity", _("The registration ends before it begins"), where=where)
         institution = _known(institutions, row["institution"], "institution", where)
         wanted[(row["registration_no"], institution, start)] = {
             "staff_id": _known(staff, row["staff"], "staff", where),
@@ -262,7 +272,7 @@ def _known(codes: dict[str, Any], code: str, name: str, where: str) -> Any:
     if not code:
         return None
     if code not in codes:
-        raise Invalid("register-reference", f"The {name} is not in its register", where=where)
+        raise Invalid("register-reference", _("The code is not in its register"), where=f"{where}, {name}")
     return codes[code]
 
 
@@ -272,7 +282,7 @@ def _integer(value: Any, where: str) -> int | None:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise Invalid("register-number", "This is no whole number", where=where) from None
+        raise Invalid("register-number", _("This is no whole number"), where=where) from None
 
 
 def _degrees(text: str, limit: int, where: str) -> float | None:
@@ -281,9 +291,9 @@ def _degrees(text: str, limit: int, where: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
-        raise Invalid("register-number", "This is no number", where=where) from None
+        raise Invalid("register-number", _("This is no number"), where=where) from None
     if not -limit <= value <= limit:
-        raise Invalid("register-degrees", f"Degrees must be within {limit}", where=where)
+        raise Invalid("register-degrees", _("The degrees are out of range"), where=where)
     return value
 
 
@@ -292,11 +302,11 @@ def _truth(text: str, where: str) -> bool:
         return True
     if text.lower() in _FALSE:
         return False
-    raise Invalid("register-truth", "Write true or false", where=where)
+    raise Invalid("register-truth", _("Write true or false"), where=where)
 
 
 def _day(text: str, where: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Invalid("register-date", "Write a date like 2025-03-31", where=where) from None
+        raise Invalid("register-date", _("Write a date like 2025-03-31"), where=where) from None
