@@ -70,6 +70,7 @@ def test_a_repeat_keeps_its_person_and_moves_nothing() -> None:
     events = LinkEvent.objects.count()
     assert arrive(person_body(phone="13800001111"), "same") == (rid, person)
     assert LinkEvent.objects.count() == events
+    identity.link_arriving()
     assert Person.objects.get(id=person).phone == "13800001111"
 
 

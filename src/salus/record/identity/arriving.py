@@ -60,9 +60,9 @@ def link_patients(
 
     A record keeps the person it has. A new one joins the person whose record carries the same valid
     resident identity number, passport or temporary newborn id, unless name, birth date or sex contradict:
-    then it becomes a person of its own and the pair goes to review. All others become new persons and
-    wait in the queue for `link_arriving`. `institution_id` runs the source: it has the patient in its
-    care. Resources that belong to the patient follow it to its person.
+    then it becomes a person of its own and the pair goes to review. All others become new persons. All
+    wait in the queue for `link_arriving`, which also chooses the golden record anew. `institution_id`
+    runs the source: it has the patient in its care. Resources of the patient follow it to its person.
     """
     at = now or timezone.now()
     today = at.astimezone(UTC).date()
@@ -72,15 +72,12 @@ def link_patients(
         arrivals[rid].person, arrivals[rid].method = person_id, "known"
     new = [a for a in arrivals.values() if a.person is None]
     _by_identifier(cursor, new)
-    made = _make_persons(cursor, new, at)
+    _make_persons(cursor, new, at)
     _keep(cursor, list(arrivals.values()), held, at)
     if institution_id is not None:
         care = [(rid, institution_id) for rid in arrivals]
         rows.insert_or_skip(cursor, "record_carerelation", "patient_rid, institution_id", care)
     _review_doubts(cursor, arrivals, at)
-    grown = [a.person for a in arrivals.values() if a.person and (a.person not in made or a.method != "new")]
-    if grown:
-        golden.refresh(cursor, grown, now=at, today=today)
     rows.reassign_many(cursor, [(a.rid, a.person) for a in arrivals.values() if a.person])
     return [
         PersonLink(w.rid, a.person, a.method)
@@ -161,7 +158,7 @@ def _decide(one: _Arrival, found: dict[tuple[str, str], list[tuple[int, UUID, Fe
         one.doubtful = None
 
 
-def _make_persons(cursor: CursorWrapper, new: Sequence[_Arrival], at: datetime) -> set[UUID]:
+def _make_persons(cursor: CursorWrapper, new: Sequence[_Arrival], at: datetime) -> None:
     made: dict[UUID, list[Any]] = {}
     linked: list[tuple[Any, ...]] = []
     events: list[tuple[Any, ...]] = []
@@ -191,11 +188,10 @@ def _make_persons(cursor: CursorWrapper, new: Sequence[_Arrival], at: datetime) 
     rows.many(
         cursor, "insert into record_patientlink (patient_rid, person_id, method) values (%s, %s, %s)", linked
     )
-    return set(made)
 
 
 def _keep(cursor: CursorWrapper, arrivals: Sequence[_Arrival], held: dict[int, UUID], at: datetime) -> None:
-    """Keep features, blocking keys, identifiers and contracts of the records; queue those that changed."""
+    """Keep features, blocking keys, identifiers and contracts of the records; queue them."""
     sql = "select patient_rid, features from record_linkfeatures where patient_rid in ({marks})"
     before = {
         rid: bytes(f) for rid, f in rows.fetch_in(cursor, sql, [a.rid for a in arrivals if a.rid in held])
@@ -221,7 +217,7 @@ def _keep(cursor: CursorWrapper, arrivals: Sequence[_Arrival], held: dict[int, U
     contracts = [(a.rid, code) for a in arrivals for code in _doctors(a.body)]
     rows.insert_or_skip(cursor, "record_contract", "patient_rid, code", contracts)
     when = rows.moment(cursor, at)
-    rows.insert_or_skip(cursor, "record_linkqueue", "patient_rid, queued", [(a.rid, when) for a in changed])
+    rows.insert_or_skip(cursor, "record_linkqueue", "patient_rid, queued", [(a.rid, when) for a in arrivals])
 
 
 def _doctors(body: dict[str, Any]) -> list[str]:

@@ -9,13 +9,13 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from salus.kernel.errors import Conflict
-from salus.record.identity import ledger, rows
+from salus.record.identity import golden, ledger, rows
 from salus.record.identity.engine.resident import Features, blocking_keys, unpack
 from salus.record.identity.ledger import MACHINE, By
 from salus.record.identity.weighing import scorer, thresholds
-from salus.record.models import LinkQueue, PatientLink, ReviewPair
+from salus.record.models import LinkQueue, ReviewPair
 
-_BATCH = 20
+_BATCH = 40
 _counted: dict[str, tuple[float, int]] = {}
 
 
@@ -51,10 +51,12 @@ def records(cursor: CursorWrapper) -> int:
     return cached[1]
 
 
-def score_one(cursor: CursorWrapper, features: Features, *, but: int = 0) -> list[Candidate]:
+def score_one(
+    cursor: CursorWrapper, features: Features, *, but: int = 0, beyond: UUID | None = None
+) -> list[Candidate]:
     """Return the records that share a blocking key and reach the review weight, best first.
 
-    `but` is the record's own number, which is left out.
+    `but` is the record's own number and `beyond` a person; both are left out.
     """
     keys = blocking_keys(features)
     if not keys:
@@ -66,8 +68,8 @@ def score_one(cursor: CursorWrapper, features: Features, *, but: int = 0) -> lis
         cursor,
         "select f.patient_rid, f.features, l.person_id from record_linkfeatures f"  # noqa: S608 - our own numbers
         " join record_patientlink l on l.patient_rid = f.patient_rid"
-        f" where f.patient_rid in ({blocks})",
-        keys,
+        f" where f.patient_rid in ({blocks})" + (" and l.person_id <> %s" if beyond else ""),
+        [*keys, *([rows.key(cursor, beyond)] if beyond else [])],
     )
     weigh = scorer(records(cursor)).weight
     floor = thresholds().review
@@ -93,6 +95,7 @@ def link_arriving(limit: int = 1000) -> Linked:
             if not some:
                 break
             done = [link_one(cursor, rid) for rid in some]
+            _refresh(cursor, some)
         joined, reviews = (sum(d[i] for d in done) for i in (0, 1))
         total = Linked(total.scored + len(some), total.joined + joined, total.reviews + reviews)
     return total
@@ -110,29 +113,39 @@ def _take(cursor: CursorWrapper, count: int) -> list[int]:
     return rids
 
 
+def _refresh(cursor: CursorWrapper, rids: list[int]) -> None:
+    sql = "select distinct person_id from record_patientlink where patient_rid in ({marks})"
+    now = timezone.now()
+    golden.refresh(
+        cursor, {rows.person(p) for (p,) in rows.fetch_in(cursor, sql, rids)}, now=now, today=now.date()
+    )
+
+
 def link_one(cursor: CursorWrapper, patient_rid: int) -> tuple[int, int]:
     """Compare one record with the others and act; return how many persons it joined and pairs it left."""
     found = rows.fetch(
         cursor,
-        "select f.features, f.conflicts, f.newborn from record_linkfeatures f where f.patient_rid = %s",
+        "select f.features, f.conflicts, l.person_id from record_linkfeatures f"
+        " join record_patientlink l on l.patient_rid = f.patient_rid where f.patient_rid = %s",
         [patient_rid],
     )
     if not found:
         return 0, 0
-    features = unpack(bytes(found[0][0]))
+    features, contradicts, mine = unpack(bytes(found[0][0])), bool(found[0][1]), rows.person(found[0][2])
     joined = reviews = 0
-    for candidate in score_one(cursor, features, but=patient_rid):
-        link = PatientLink.objects.get(patient_rid=patient_rid)
-        person = PatientLink.objects.get(patient_rid=candidate.patient_rid).person_id
-        if link.person_id == person:
+    became: dict[UUID, UUID] = {}
+    for candidate in score_one(cursor, features, but=patient_rid, beyond=mine):
+        other = became.get(candidate.person_id, candidate.person_id)
+        if other == mine:
             continue
-        certain = candidate.weight >= thresholds().link and not found[0][1]
+        certain = candidate.weight >= thresholds().link and not contradicts
         if certain and not _maybe_twins(features, candidate.features):
-            if _join(cursor, patient_rid, link.person_id, person, features, candidate):
+            kept, retired = min(mine, other), max(mine, other)
+            if _join(cursor, patient_rid, kept, retired, features, candidate):
+                became |= {person: kept for person, at in became.items() if at == retired} | {retired: kept}
+                mine = kept
                 joined += 1
                 continue
-        elif ledger.apart([patient_rid], [candidate.patient_rid]):
-            continue
         reviews += _review(cursor, patient_rid, features, candidate)
     return joined, reviews
 
@@ -148,18 +161,14 @@ def _maybe_twins(left: Features, right: Features) -> bool:
 
 
 def _join(
-    cursor: CursorWrapper, rid: int, mine: UUID, other: UUID, features: Features, candidate: Candidate
+    cursor: CursorWrapper, rid: int, kept: UUID, retired: UUID, features: Features, candidate: Candidate
 ) -> bool:
-    evidence = {
-        "records": [rid, candidate.patient_rid],
-        "agreement": explain(cursor, features, candidate.features),
-    }
+    agreement = explain(cursor, features, candidate.features)
+    evidence = {"records": [rid, candidate.patient_rid], "agreement": agreement}
     by = By(MACHINE, "probabilistic", score=round(candidate.weight, 2), evidence=evidence)
     try:
-        ledger.join(cursor, min(mine, other), max(mine, other), by=by)
-    except Conflict as refusal:
-        if refusal.code == "kept-apart":
-            return ledger.apart([rid], [candidate.patient_rid])
+        ledger.join(cursor, kept, retired, by=by)
+    except Conflict:
         return False
     return True
 

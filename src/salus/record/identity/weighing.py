@@ -4,7 +4,7 @@ import math
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from salus.record.identity.engine.resident import SCHEMA
 from salus.record.identity.engine.weights import Model, Scorer, Shared
 
 HOUSEHOLD = Shared(("phone", "address"), "family", 1.0)
+_SHIPPED = Path(str(files("salus.record").joinpath("rules/identity/model.json")))
 TRAINED = "identity-model.json"
 
 
@@ -54,10 +55,11 @@ def model_path() -> Path:
 def active_model() -> Model:
     """Return the installation's own model if one was trained, else the one that comes with Salus."""
     path = model_path()
-    if path.is_file():
+    try:
         return _load(path, path.stat().st_mtime_ns)
-    with as_file(files("salus.record").joinpath("rules/identity/model.json")) as shipped:
-        return _load(shipped, 0)
+    except FileNotFoundError:
+        pass
+    return _load(_SHIPPED, 0)
 
 
 @lru_cache(maxsize=2)

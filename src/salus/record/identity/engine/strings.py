@@ -44,6 +44,7 @@ def _jaro(a: str, b: str) -> float:
     return (common / la + common / lb + (common - transposed) / common) / 3
 
 
+@lru_cache(maxsize=65536)
 def damerau_within(a: str, b: str, limit: int) -> bool:
     """Whether a becomes b by at most `limit` (1 or 2) insertions, deletions, changes or neighbour swaps."""
     if a == b:
