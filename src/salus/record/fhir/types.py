@@ -4,8 +4,8 @@ from functools import cache
 
 from salus.record.rules.r4 import kinds
 
-ELSEWHERE = frozenset({"AuditEvent", "Bundle", "OperationOutcome", "Parameters"})
-"""Types that only carry others, and the audit's, which has its own export."""
+ELSEWHERE = frozenset({"AuditEvent", "Bundle", "OperationOutcome", "Parameters", "SubscriptionStatus"})
+"""Types that only carry others, the audit's, which has its own export, and one that is not yet R4."""
 
 PERSON = "Person"
 """The golden record of identity; computed, so it is only read here."""
