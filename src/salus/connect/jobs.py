@@ -86,7 +86,7 @@ def watch_error_rates() -> int:
             "connect.error-rate",
             gettext_noop("%(percent)s %% of the last hour's messages of %(source)s could not be understood"),
             {"percent": f"{rate * 100:.1f}", "source": source.code},
-            link="/connect/dead-letters/?source=" + source.code,
+            link="/connect/dead-letters?source=" + source.code,
             key=f"connect.error-rate:{source.code}:{now:%Y%m%d%H}",
         )
         SourceSystem.objects.filter(pk=source.pk).update(noticed_at=now)

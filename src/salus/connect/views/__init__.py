@@ -1,0 +1,1 @@
+"""Pages for integrators: sources, messages, dead letters, loads."""
