@@ -14,6 +14,7 @@ from salus.record.smart.settings import OAUTH2_PROVIDER as OAUTH2_PROVIDER
 
 DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", "var")).resolve()
 DEBUG = False
+SQLITE_MAX_PAGES = int(os.environ.get("SALUS_SQLITE_MAX_PAGES", str(2**32 - 2)))  # a quota for each SQLite file
 
 
 def _secret_key() -> str:
@@ -42,7 +43,9 @@ def _sqlite(name: str) -> dict[str, Any]:
             "timeout": 20,
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
-                "PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY; PRAGMA journal_size_limit=67108864;"
+                "PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;"
+                "PRAGMA wal_autocheckpoint=8000; PRAGMA journal_size_limit=67108864;"
+                f"PRAGMA max_page_count={SQLITE_MAX_PAGES};"
             ),
         },
         "TEST": {"NAME": str(DATA_DIR / f"test_{name}")},

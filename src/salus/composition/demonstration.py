@@ -122,7 +122,7 @@ def _load(folder: Path, progress: Progress) -> None:
     expected = _expected(folder)
     task = progress.add_task("Sending messages", total=sum(expected.values()))
     for folder_of_source in sorted((folder / "inbox").iterdir()):
-        source, pace = source_named(folder_of_source.name), Batcher()
+        source, pace = source_named(folder_of_source.name), Batcher(target=0.5, start=500)  # nobody waits yet
         for path in sorted(folder_of_source.iterdir()):
             load = load_file(source, path, batcher=pace)
             progress.update(task, advance=load.received)

@@ -47,9 +47,6 @@ def listen(
             tls = server_tls(str(certificate), str(key), str(client_ca) if client_ca else None)
         except (OSError, ssl.SSLError) as error:
             raise Invalid("bad-tls", f"The certificate cannot be used ({type(error).__name__})") from None
-    import django
-
-    django.setup()
     from salus.connect.mllp.reception import receiver
 
     limits = Limits(max_bytes=max_mb * MEBIBYTE, idle_timeout=idle_timeout)
