@@ -49,7 +49,7 @@ def typical(seed: int = 7, count: int = 1_000) -> list[bytes]:
         ]
         orders = [
             f"ORC|RE|P{number}|F{number}",
-            f"OBR|1|P{number}|F{number}|PANEL^Panel^LAB||||20240106||||||||||||||||||F",
+            f"OBR|1|P{number}|F{number}|PANEL^Panel^LAB|||20240106{'|' * 18}F",
         ]
         made.append("\r".join([head % "ORU^R01", pid, pv1, *orders, *lines]).encode())
     return made
