@@ -38,7 +38,14 @@ def served() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = uvicorn.Server(
-        uvicorn.Config(application, port=port, lifespan="off", log_level="error", loop="asyncio", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            application,
+            port=port,
+            lifespan="off",
+            log_level="error",
+            loop="asyncio",
+            timeout_graceful_shutdown=1,
+        )
     )
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
@@ -90,9 +97,13 @@ class Reader:
         host = urlsplit(self.base).netloc
         self.page.on(
             "request",
-            lambda r: urlsplit(r.url).netloc not in {host, ""} and self.faults.append(f"foreign request {r.url}"),
+            lambda r: (
+                urlsplit(r.url).netloc not in {host, ""} and self.faults.append(f"foreign request {r.url}")
+            ),
         )
-        self.page.on("console", lambda m: m.type in {"error", "warning"} and self.faults.append(f"console: {m.text}"))
+        self.page.on(
+            "console", lambda m: m.type in {"error", "warning"} and self.faults.append(f"console: {m.text}")
+        )
         self.page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
 
     def sign_in(self, username: str, password: str) -> None:
@@ -118,9 +129,13 @@ class Reader:
 
 
 @contextmanager
-def reading(browser: Browser, base: str, *, language: str = "en", scheme: str = "light", width: int = 1280) -> Iterator[Reader]:
+def reading(
+    browser: Browser, base: str, *, language: str = "en", scheme: str = "light", width: int = 1280
+) -> Iterator[Reader]:
     """Open a context with a language and colours; closed at the end."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}, locale=language)  # type: ignore[arg-type]
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, locale=language
+    )  # type: ignore[arg-type]
     context.set_default_timeout(20_000)
     context.add_cookies([{"name": "django_language", "value": language, "url": base}])
     try:

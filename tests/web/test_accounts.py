@@ -46,7 +46,12 @@ def test_a_wrong_form_says_why(client: Client, values: dict[str, str]) -> None:
 def test_a_role_is_granted_revoked_and_restored(client: Client) -> None:
     account = make_account("dr")
     page = reverse("web:account-page", args=[account.pk])
-    values = {"grant-role": "clinician", "grant-institution": "H1", "grant-sensitive": ["hiv"], "grant-valid_to": "2030-01-31"}
+    values = {
+        "grant-role": "clinician",
+        "grant-institution": "H1",
+        "grant-sensitive": ["hiv"],
+        "grant-valid_to": "2030-01-31",
+    }
     assert client.post(reverse("web:account-grant", args=[account.pk]), values)["Location"] == page
     grant = RoleGrant.objects.get(account=account)
     assert grant.sensitive == "hiv" and grant.valid_to is not None and grant.valid_to.year == 2030

@@ -1,4 +1,4 @@
-"""The kit in a real browser: axe finds nothing, nothing is asked of another host, the keyboard reaches all."""
+"""The kit in a real browser: axe finds nothing, no other host is asked, the keyboard reaches all."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +9,15 @@ from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from salus.kernel import audit
-from salus.kernel.models import Account, BreakGlass, District, HandlerCursor, HandlerFailure, OutboxEvent, PeriodicJob
+from salus.kernel.models import (
+    Account,
+    BreakGlass,
+    District,
+    HandlerCursor,
+    HandlerFailure,
+    OutboxEvent,
+    PeriodicJob,
+)
 from salus.kernel.notifications import notify
 from salus.web import translation
 from tests.web.browser import LANGUAGES, SCHEMES, Reader, browser, reading, served
@@ -37,10 +45,21 @@ def site() -> Iterator[str]:
     make_account("shut", locked=True, locked_reason="left")
     person = uuid4()
     notify(Account.objects.get(username="all"), "test", "A message", link="/about", urgent=True)
-    BreakGlass.objects.create(account=doctor, person_id=person, reason="Found unconscious", expires=timezone.now() + timedelta(hours=1))
+    BreakGlass.objects.create(
+        account=doctor,
+        person_id=person,
+        reason="Found unconscious",
+        expires=timezone.now() + timedelta(hours=1),
+    )
     audit.record(
         [
-            audit.AuditEntry(actor=f"dr{n % 9}", action="read", person_id=person, resource_type="Observation", purpose="TREAT")
+            audit.AuditEntry(
+                actor=f"dr{n % 9}",
+                action="read",
+                person_id=person,
+                resource_type="Observation",
+                purpose="TREAT",
+            )
             for n in range(120)
         ]
     )
@@ -57,8 +76,10 @@ def pages() -> list[str]:
     doctor, shut = Account.objects.get(username="dr"), Account.objects.get(username="shut")
     emergency = BreakGlass.objects.get()
     return [
-        "/", "/account", "/notifications", "/about", "/audit", "/audit?q=none", "/audit/chains", "/audit/emergencies",
-        f"/audit/emergencies/{emergency.pk}", "/administration/accounts", f"/administration/accounts/{doctor.pk}",
+        "/", "/account", "/notifications", "/about", "/audit", "/audit?q=none", "/audit/chains",
+        "/audit/emergencies",
+        f"/audit/emergencies/{emergency.pk}", "/administration/accounts",
+        f"/administration/accounts/{doctor.pk}",
         f"/administration/accounts/{shut.pk}", "/administration/accounts/new", "/administration/health",
         "/import/accounts", "/accounts/two-step/", "/accounts/password/",
     ]  # fmt: skip

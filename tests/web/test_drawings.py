@@ -39,7 +39,10 @@ def test_drawings_pass_a_strict_content_policy() -> None:
 
 
 def bars(horizontal: bool = False) -> charts.Drawing:
-    rows = [{"age": age, "sex": sex, "n": n} for n, (age, sex) in enumerate([("0–9", "f"), ("0–9", "m"), ("10–19", "f")])]
+    rows = [
+        {"age": age, "sex": sex, "n": n}
+        for n, (age, sex) in enumerate([("0–9", "f"), ("0–9", "m"), ("10–19", "f")])
+    ]
     return charts.bar(
         rows,
         charts.Field("age", "Age", "ordinal"),
@@ -60,7 +63,13 @@ def test_bars_name_their_series(horizontal: bool) -> None:
 def test_nine_series_are_refused() -> None:
     rows = [{"x": "a", "s": str(n), "y": n} for n in range(9)]
     with pytest.raises(ValueError, match="9 series"):
-        charts.bar(rows, charts.Field("x", "x", "nominal"), charts.Field("y", "y"), series=charts.Field("s", "s"), title="t")
+        charts.bar(
+            rows,
+            charts.Field("x", "x", "nominal"),
+            charts.Field("y", "y"),
+            series=charts.Field("s", "s"),
+            title="t",
+        )
 
 
 def test_the_same_question_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,10 +80,16 @@ def test_the_same_question_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def choropleth() -> charts.Drawing:
     areas = [
-        maps.Area(code, f"District {code}", {**SQUARE, "coordinates": [[[x + n, y] for x, y in SQUARE["coordinates"][0]]]})  # type: ignore[index]
+        maps.Area(
+            code,
+            f"District {code}",
+            {**SQUARE, "coordinates": [[[x + n, y] for x, y in SQUARE["coordinates"][0]]]},
+        )  # type: ignore[index]
         for n, code in enumerate("abcd")
     ]
-    return maps.choropleth(areas, {"a": 1.5, "b": maps.SUPPRESSED, "c": None, "d": 9.0}, title="Rate", measure="Rate")
+    return maps.choropleth(
+        areas, {"a": 1.5, "b": maps.SUPPRESSED, "c": None, "d": 9.0}, title="Rate", measure="Rate"
+    )
 
 
 def test_small_cells_are_shown_as_withheld() -> None:
@@ -94,6 +109,8 @@ def test_rings_are_wound_as_d3_wants() -> None:
     assert forth["coordinates"][0] == back["coordinates"][0]
 
 
-@pytest.mark.parametrize(("values", "classes"), [([], 0), ([3.0], 0), ([1.0, 2.0], 1), (list(map(float, range(50))), 4)])
+@pytest.mark.parametrize(
+    ("values", "classes"), [([], 0), ([3.0], 0), ([1.0, 2.0], 1), (list(map(float, range(50))), 4)]
+)
 def test_classes_hold_about_equally_many(values: list[float], classes: int) -> None:
     assert len(maps.breaks(values)) == classes

@@ -12,7 +12,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from salus.kernel import audit
-from salus.kernel.models import Account, AuditRow, BreakGlass, HandlerCursor, HandlerFailure, OutboxEvent, Role, RoleGrant
+from salus.kernel.models import (
+    Account,
+    AuditRow,
+    BreakGlass,
+    HandlerCursor,
+    HandlerFailure,
+    OutboxEvent,
+    Role,
+    RoleGrant,
+)
 from salus.kernel.notifications import notify
 from salus.web import access, home, icons, navigation
 from tests.web.conftest import make_account
@@ -96,7 +105,9 @@ def test_no_template_holds_inline_script_style_or_foreign_addresses() -> None:
     folder = Path(__file__).resolve().parents[2] / "src" / "salus"
     for path in folder.rglob("templates/**/*.html"):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"""\sstyle=|\son[a-z]+=["']|<style|<script(?![^>]*\bsrc=)|javascript:""", text), path
+        assert not re.search(
+            r"""\sstyle=|\son[a-z]+=["']|<style|<script(?![^>]*\bsrc=)|javascript:""", text
+        ), path
         assert not re.search(r"""(src|href|action)=["'](https?:)?//""", text), path
 
 
@@ -111,7 +122,10 @@ def test_notifications_are_read_and_lead_on(signed_in: SignIn) -> None:
     assert first is not None
     moved = client.post(reverse("web:notifications-read"), {"id": first.pk, "next": "/about"})
     assert moved["Location"] == "/about" and account.notifications.filter(read_at=None).count() == 59
-    assert client.post(reverse("web:notifications-read"), {"next": "//evil.example/"})["Location"] == "/notifications"
+    assert (
+        client.post(reverse("web:notifications-read"), {"next": "//evil.example/"})["Location"]
+        == "/notifications"
+    )
     assert not account.notifications.filter(read_at=None).exists()
 
 
@@ -126,7 +140,9 @@ def test_searching_the_audit_is_itself_audited(signed_in: SignIn) -> None:
 
 def test_an_emergency_is_reviewed_once_and_never_by_its_own_account(signed_in: SignIn) -> None:
     client = signed_in("auditor", "clinician", username="both")
-    own = BreakGlass.objects.create(account=Account.objects.get(), person_id=uuid4(), reason="x", expires=timezone.now())
+    own = BreakGlass.objects.create(
+        account=Account.objects.get(), person_id=uuid4(), reason="x", expires=timezone.now()
+    )
     address = reverse("web:emergency", args=[own.pk])
     assert client.post(address, {"finding": "fine"}).status_code == 200
     own.refresh_from_db()
@@ -134,13 +150,18 @@ def test_an_emergency_is_reviewed_once_and_never_by_its_own_account(signed_in: S
     other = BreakGlass.objects.create(
         account=make_account("dr", "clinician"), person_id=uuid4(), reason="y", expires=timezone.now()
     )
-    assert client.post(reverse("web:emergency", args=[other.pk]), {"finding": "It was needed."}).status_code == 302
+    assert (
+        client.post(reverse("web:emergency", args=[other.pk]), {"finding": "It was needed."}).status_code
+        == 302
+    )
     other.refresh_from_db()
     assert other.finding == "It was needed."
 
 
 def test_health_shows_a_stuck_handler_and_lets_it_try_again(signed_in: SignIn) -> None:
-    HandlerCursor.objects.create(name="room.stuck", attempts=3, last_error="ValueError", next_attempt=timezone.now())
+    HandlerCursor.objects.create(
+        name="room.stuck", attempts=3, last_error="ValueError", next_attempt=timezone.now()
+    )
     event = OutboxEvent.objects.create(type="x", payload={})
     failure = HandlerFailure.objects.create(handler="room.stuck", event=event, error="ValueError", attempts=8)
     client = signed_in("integrator")

@@ -31,10 +31,10 @@ def test_an_account_signs_in_and_out() -> None:
 
 def test_wrong_names_and_wrong_passwords_look_alike() -> None:
     make_account("dr")
-    wrong = [Client().post(LOGIN, {"login": name, "password": "no such password"}) for name in ("dr", "nobody")]
-    bodies = [
-        answer.content.decode().split("error-summary-title")[-1].split("</ul>")[0] for answer in wrong
+    wrong = [
+        Client().post(LOGIN, {"login": name, "password": "no such password"}) for name in ("dr", "nobody")
     ]
+    bodies = [answer.content.decode().split("error-summary-title")[-1].split("</ul>")[0] for answer in wrong]
     assert bodies[0] == bodies[1] and "<li>" in bodies[0]
 
 
@@ -67,7 +67,9 @@ def test_the_second_step_is_set_up_and_asked_for() -> None:
     assert Authenticator.objects.filter(type="totp").count() == 1
 
     other = Client()
-    assert other.post(LOGIN, {"login": "dr", "password": PASSWORD})["Location"].startswith(reverse("mfa_authenticate"))
+    assert other.post(LOGIN, {"login": "dr", "password": PASSWORD})["Location"].startswith(
+        reverse("mfa_authenticate")
+    )
     assert other.get("/").status_code == 302
     assert other.post(reverse("mfa_authenticate"), {"code": "000000"}).status_code == 200
     codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
@@ -95,13 +97,18 @@ def test_the_pages_of_ones_account_open(name: str, signed_in: Callable[..., Clie
 
 
 def test_nobody_signs_up_alone() -> None:
-    answer = Client().post("/accounts/signup/", {"username": "x", "password1": PASSWORD, "password2": PASSWORD})
+    answer = Client().post(
+        "/accounts/signup/", {"username": "x", "password1": PASSWORD, "password2": PASSWORD}
+    )
     assert not Account.objects.exists() and b"administrator" in answer.content
 
 
 def test_the_language_stays_with_the_account(signed_in: Callable[..., Client]) -> None:
     client = signed_in("clinician")
-    assert client.post("/preferences/language", {"language": "zh-hans", "next": "/about"})["Location"] == "/about"
+    assert (
+        client.post("/preferences/language", {"language": "zh-hans", "next": "/about"})["Location"]
+        == "/about"
+    )
     elsewhere = Client()
     elsewhere.force_login(Account.objects.get(), backend="django.contrib.auth.backends.ModelBackend")
     assert '<html lang="zh-hans"' in elsewhere.get("/").content.decode()
@@ -111,7 +118,12 @@ def test_the_language_stays_with_the_account(signed_in: Callable[..., Client]) -
 
 def test_the_way_back_never_leaves_the_site(signed_in: Callable[..., Client]) -> None:
     for target in ("https://evil.example/", "//evil.example", "javascript:alert(1)"):
-        assert signed_in(username=target[:5] + "x").post("/preferences/theme", {"theme": "dark", "next": target})["Location"] == "/"
+        assert (
+            signed_in(username=target[:5] + "x").post(
+                "/preferences/theme", {"theme": "dark", "next": target}
+            )["Location"]
+            == "/"
+        )
 
 
 def test_the_theme_is_a_cookie() -> None:

@@ -27,9 +27,10 @@ SERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column of the rows as it stands in a chart: name, title, and quantitative, temporal, ordinal or nominal.
+    """A column of the rows as it stands in a chart.
 
-    `unit` follows each value in labels. `format` is a d3 format for the axis.
+    `kind` is quantitative, temporal, ordinal or nominal; `unit` follows each value in labels; `format` is
+    a d3 format for the axis.
     """
 
     name: str
@@ -91,7 +92,7 @@ def line(
         ValueError: more than `SERIES` series.
     """
     data, names = _prepared(rows, x, y, series, band)
-    base = alt.Chart(alt.Data(values=data))
+    base = alt.Chart(source(data))
     across = _x(x)
     up = alt.Y("y:Q", title=_unit(y), scale=alt.Scale(zero=zero), axis=_axis(y))
     colour = _colours(names)
@@ -132,17 +133,21 @@ def bar(
     `SERIES` series.
     """
     data, names = _prepared(rows, x, y, series, None)
-    value_axis = {"title": _unit(y), "axis": _axis(y), "stack": "zero"}
     if horizontal:
         height = max(60, 26 * len({str(row.get("x")) for row in data}))
         places: list[Any] = [
-            alt.Y("x:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False, minExtent=110)),
-            alt.X("y:Q", **value_axis),
+            alt.Y(
+                "x:N",
+                title=None,
+                sort=None,
+                axis=alt.Axis(labelLimit=220, ticks=False, domain=False, minExtent=110),
+            ),
+            alt.X("y:Q", title=_unit(y), axis=_axis(y), stack="zero"),
         ]
     else:
-        places = [_x(x), alt.Y("y:Q", **value_axis)]
+        places = [_x(x), alt.Y("y:Q", title=_unit(y), axis=_axis(y), stack="zero")]
     chart = (
-        alt.Chart(alt.Data(values=data))
+        alt.Chart(source(data))
         .transform_filter("isValid(datum.y)")
         .mark_bar(binSpacing=1)
         .encode(*places, _colours(names), description="label:N")
@@ -166,6 +171,11 @@ def from_altair(
     `description` with a sentence.
     """
     return Drawing(title, _markup(chart, str(title)), header, rows, note, legend)
+
+
+def source(values: Sequence[Mapping[str, Any]]) -> Any:
+    """Return rows as Altair takes them in: written into the specification, fetched from nowhere."""
+    return alt.Data(values=list(values))  # type: ignore[no-untyped-call]
 
 
 def _prepared(
@@ -210,7 +220,9 @@ def _x(x: Field) -> alt.X:
         )
         return alt.X("x:T", title=None, axis=axis)
     kind = {"quantitative": "Q", "ordinal": "O", "nominal": "N"}[x.kind]
-    return alt.X(f"x:{kind}", title=str(x.title), sort=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False))
+    return alt.X(
+        f"x:{kind}", title=str(x.title), sort=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False)
+    )
 
 
 def _axis(y: Field) -> alt.Axis:
@@ -223,7 +235,9 @@ def _unit(y: Field) -> str:
 
 def _colours(names: Sequence[str]) -> alt.Color:
     return alt.Color(
-        "series:N", scale=alt.Scale(domain=list(names) or [""], range=list(svg.SERIES[: max(1, len(names))])), legend=None
+        "series:N",
+        scale=alt.Scale(domain=list(names) or [""], range=list(svg.SERIES[: max(1, len(names))])),
+        legend=None,
     )
 
 
@@ -237,14 +251,21 @@ def _band(band: tuple[float | None, float | None]) -> Any:
     if high is not None:
         row["high"] = high
         places["y2" if low is not None else "y"] = alt.Y2("high:Q") if low is not None else alt.Y("high:Q")
-    base = alt.Chart(alt.Data(values=[row]))
+    base = alt.Chart(source([row]))
     if low is not None and high is not None:
         return base.mark_rect(color=svg.BAND, aria=False).encode(**places)
     return base.mark_rule(color=svg.AXIS, strokeDash=[4, 3], aria=False).encode(**places)
 
 
 def _drawn(
-    chart: Any, title: Text, rows: Rows, x: Field, y: Field, series: Field | None, names: Sequence[str], note: Text
+    chart: Any,
+    title: Text,
+    rows: Rows,
+    x: Field,
+    y: Field,
+    series: Field | None,
+    names: Sequence[str],
+    note: Text,
 ) -> Drawing:
     columns = [series, x, y] if series else [x, y]
     legend = [LegendEntry(f"fill-s{number}", name) for number, name in enumerate(names, 1)] if series else []

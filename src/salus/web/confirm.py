@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 FIELD = "confirmed"
 
 
-def needed(request: HttpRequest, question: str | Promise, *, action: str | Promise = "") -> HttpResponse | None:
+def needed(
+    request: HttpRequest, question: str | Promise, *, action: str | Promise = ""
+) -> HttpResponse | None:
     """Return the page that asks, or None when the reader has already said yes.
 
     A form with `data-confirm` asks in a dialogue and then posts `confirmed=1`; without JavaScript the

@@ -58,7 +58,9 @@ class Shell:
     @property
     def languages(self) -> list[tuple[str, str]]:
         """Return code and own name of each language."""
-        return [(code, translation.get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
+        return [
+            (code, translation.get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES
+        ]
 
     @cached_property
     def unread(self) -> int:

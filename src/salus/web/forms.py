@@ -20,5 +20,3 @@ def kind(field: Any) -> str:
     if getattr(widget, "input_type", "") == "radio" or field.use_fieldset:
         return "group"
     return "plain"
-
-

@@ -1,4 +1,4 @@
-"""System health: checks that rooms register beside those of the kernel, shown together and kept up to date."""
+"""System health: checks that rooms register beside those of the kernel, shown together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -109,7 +109,7 @@ def _fresh(request: HttpRequest, region: Region, language: str) -> str:
     from django.contrib.auth import get_user
 
     request.session = type(request.session)(request.session.session_key)
-    request.user = get_user(request)  # type: ignore[assignment]
+    request.user = get_user(request)
     request._salus_principal = None  # type: ignore[attr-defined]
     _checked(request, region)
     with translation.override(language):

@@ -1,4 +1,4 @@
-"""Maps of districts shaded by a figure, drawn like charts; small cells are shown as withheld, not as nothing."""
+"""Maps of districts shaded by a figure; small cells are shown as withheld, not as nothing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import altair as alt
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from salus.web.charts import Drawing, LegendEntry, from_altair
+from salus.web.charts import Drawing, LegendEntry, from_altair, source
 from salus.web.drawing import svg
 
 Text = str | Promise
@@ -67,9 +67,11 @@ def choropleth(
         )
         rows.append([area.name, text])
     chart = (
-        alt.Chart(alt.Data(values=features))
+        alt.Chart(source(features))
         .mark_geoshape(stroke=svg.SURFACE, strokeWidth=1)
-        .encode(color=alt.Color("properties.colour:N", scale=None, legend=None), description="properties.label:N")
+        .encode(
+            color=alt.Color("properties.colour:N", scale=None, legend=None), description="properties.label:N"
+        )
         .project("mercator")
         .properties(width=WIDTH, height=HEIGHT)
     )
@@ -95,7 +97,9 @@ def _shade(figure: Figure, limits: Sequence[float], unit: Text, digits: int) -> 
     if figure is None:
         return _("not known"), svg.NONE
     place = sum(figure >= limit for limit in limits)
-    return f"{svg.said(round(figure, digits))}{' ' if unit else ''}{unit}", svg.RAMP[_step(place, len(limits))]
+    return f"{svg.said(round(figure, digits))}{' ' if unit else ''}{unit}", svg.RAMP[
+        _step(place, len(limits))
+    ]
 
 
 def _step(place: int, limits: int) -> int:

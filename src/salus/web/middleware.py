@@ -1,4 +1,4 @@
-"""The reader's language, which follows the account to another device; static files under ASGI and WSGI alike."""
+"""The reader's language, which follows the account; static files under ASGI and WSGI alike."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 Next = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -25,6 +25,7 @@ class AccountLanguageMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
+        """Answer the request in the account's language."""
         if iscoroutinefunction(self):
             return self._answer_later(request)
         self._activate(request, request.user)
@@ -43,7 +44,7 @@ class AccountLanguageMiddleware:
             request.LANGUAGE_CODE = translation.get_language() or language
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise that neither leaves the event loop nor streams: the files are small and known at start."""
 
     sync_capable = True
@@ -55,6 +56,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
+        """Answer with the file at the address, or pass the request on."""
         found = self.files.get(request.path_info)
         if found is None:
             return self.get_response(request)

@@ -44,7 +44,9 @@ class RowState(models.TextChoices):
 class ImportRow(models.Model):
     """One row of a file: its cells, what was found about it, and what undoes it."""
 
-    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="rows", verbose_name=_("import"))
+    batch = models.ForeignKey(
+        ImportBatch, on_delete=models.CASCADE, related_name="rows", verbose_name=_("import")
+    )
     number = models.PositiveIntegerField(_("line"))
     cells = models.JSONField(_("cells"))
     state = models.CharField(_("state"), max_length=10, choices=RowState.choices)

@@ -95,7 +95,8 @@ def groups(roles: Iterable[str], path: str) -> list[Group]:
         except NoReverseMatch:  # a room may be switched off: its pages then have no address
             continue
         found.setdefault(page.group, []).append((page, url))
-    best = max((url for links in found.values() for _page, url in links if _within(path, url)), key=len, default="")
+    urls = (url for links in found.values() for _page, url in links)
+    best = max((url for url in urls if _within(path, url)), key=len, default="")
     return [
         Group(name, GROUPS[name], tuple(Link(page, url, url == best) for page, url in links))
         for name, links in found.items()
@@ -103,7 +104,7 @@ def groups(roles: Iterable[str], path: str) -> list[Group]:
 
 
 def _within(path: str, url: str) -> bool:
-    """Tell whether the path is the page's own or lies under it; everything lies under Home, so Home is exact."""
+    """Tell whether the path is the page's own or under it; all lie under Home, so Home is exact."""
     return path == url or (url != "/" and path.startswith(url.rstrip("/") + "/"))
 
 

@@ -20,23 +20,66 @@ def register() -> None:
 
     for page in (
         Page("home", gettext_lazy("Home"), "web:home", group="home", icon="home", order=1),
-        Page("notifications", gettext_lazy("Notifications"), "web:notifications", group="home", icon="bell", order=90),
-        Page("accounts", gettext_lazy("Accounts and roles"), "web:accounts", _ADMINISTRATOR, "administration", "people", 10),
+        Page(
+            "notifications",
+            gettext_lazy("Notifications"),
+            "web:notifications",
+            group="home",
+            icon="bell",
+            order=90,
+        ),
+        Page(
+            "accounts",
+            gettext_lazy("Accounts and roles"),
+            "web:accounts",
+            _ADMINISTRATOR,
+            "administration",
+            "people",
+            10,
+        ),
         Page("audit", gettext_lazy("Audit"), "web:audit", _AUDITOR, "administration", "shield", 20),
-        Page("emergencies", gettext_lazy("Emergency access"), "web:emergencies", _AUDITOR, "administration", "warning", 30),
+        Page(
+            "emergencies",
+            gettext_lazy("Emergency access"),
+            "web:emergencies",
+            _AUDITOR,
+            "administration",
+            "warning",
+            30,
+        ),
         Page("health", gettext_lazy("System health"), "web:health", _HEALTH, "administration", "heart", 40),
     ):
         navigation.register(page)
     for card in (
-        Card("accounts", gettext_lazy("Accounts and roles"), _ADMINISTRATOR, "web:accounts", _accounts, icon="people", order=10),
-        Card("emergencies", gettext_lazy("Emergency access"), _AUDITOR, "web:emergencies", _emergencies, icon="warning", order=10),
+        Card(
+            "accounts",
+            gettext_lazy("Accounts and roles"),
+            _ADMINISTRATOR,
+            "web:accounts",
+            _accounts,
+            icon="people",
+            order=10,
+        ),
+        Card(
+            "emergencies",
+            gettext_lazy("Emergency access"),
+            _AUDITOR,
+            "web:emergencies",
+            _emergencies,
+            icon="warning",
+            order=10,
+        ),
         Card("audit", gettext_lazy("Audit"), _AUDITOR, "web:audit", _audit, icon="shield", order=20),
         Card("health", gettext_lazy("System health"), _HEALTH, "web:health", _health, icon="heart", order=90),
     ):
         home.register(card)
     health.register()
     live.register(live.Region("health", "web/health_live.html", health.state, _HEALTH, every=3.0))
-    live.register(live.Region("audit-chains", "web/audit_chains_live.html", audit.verification_state, _AUDITOR, every=1.0))
+    live.register(
+        live.Region(
+            "audit-chains", "web/audit_chains_live.html", audit.verification_state, _AUDITOR, every=1.0
+        )
+    )
     imports.register(account_import.ACCOUNTS)
 
 

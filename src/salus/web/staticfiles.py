@@ -1,9 +1,9 @@
 """Static files under names that hold their hash, so that browsers may keep them for ever."""
 
-from whitenoise.storage import CompressedManifestStaticFilesStorage
+from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
 
 
-class HashedStorage(CompressedManifestStaticFilesStorage):
+class HashedStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """Hashed names once `collectstatic` has run; before that (tests, a fresh checkout) plain names."""
 
     manifest_strict = False

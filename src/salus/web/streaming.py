@@ -6,8 +6,6 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-_END = object()
-
 
 def respond(request: HttpRequest, chunks: Iterator[bytes], content_type: str) -> StreamingHttpResponse:
     """Return a streaming answer for a synchronous iterator of byte chunks.
@@ -20,5 +18,6 @@ def respond(request: HttpRequest, chunks: Iterator[bytes], content_type: str) ->
 
 async def _asynchronous(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Pull each chunk in the request's own thread, where its database connections live."""
-    while (chunk := await sync_to_async(next)(chunks, _END)) is not _END:
-        yield chunk  # type: ignore[misc]
+    pull = sync_to_async(lambda: next(chunks, None))
+    while (chunk := await pull()) is not None:
+        yield chunk

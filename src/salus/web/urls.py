@@ -23,8 +23,14 @@ urlpatterns = [
     path("administration/accounts/new", accounts.create, name="account-create"),
     path("administration/accounts/<int:number>", accounts.page, name="account-page"),
     path("administration/accounts/<int:number>/grant", accounts.grant, name="account-grant"),
-    path("administration/accounts/<int:number>/revoke/<int:grant_number>", accounts.revoke, name="grant-revoke"),
-    path("administration/accounts/<int:number>/restore/<int:grant_number>", accounts.restore, name="grant-restore"),
+    path(
+        "administration/accounts/<int:number>/revoke/<int:grant_number>", accounts.revoke, name="grant-revoke"
+    ),
+    path(
+        "administration/accounts/<int:number>/restore/<int:grant_number>",
+        accounts.restore,
+        name="grant-restore",
+    ),
     path("administration/accounts/<int:number>/lock", accounts.lock, name="account-lock"),
     path("administration/accounts/<int:number>/unlock", accounts.unlock, name="account-unlock"),
     path("administration/accounts/<int:number>/password", accounts.password, name="account-password"),

@@ -46,12 +46,19 @@ _CONFIG: dict[str, Any] = {
         "titleColor": INK,
         "titlePadding": 8,
     },
-    "axisY": {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "start", "titleY": -12, "domain": False,
-              "ticks": False},
+    "axisY": {
+        "titleAngle": 0,
+        "titleAlign": "left",
+        "titleAnchor": "start",
+        "titleY": -12,
+        "domain": False,
+        "ticks": False,
+    },
 }
 _ELEMENTS = {"svg", "g", "path", "text", "tspan", "line", "rect", "circle", "defs", "clipPath", "title"}
 _ATTRIBUTES = {
-    "width", "height", "viewBox", "transform", "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "cx", "cy", "r",
+    "width", "height", "viewBox",
+    "transform", "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "cx", "cy", "r",
     "fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "fill-opacity", "opacity",
     "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "text-anchor", "font-size", "font-weight", "id",
     "clip-path", "display", "aria-label", "dominant-baseline",
@@ -165,7 +172,11 @@ def _hatch(prefix: str) -> Any:
 def encoded(value: Any) -> Any:
     """Return a value as Vega-Lite reads it; instants in the city's zone, without the zone."""
     if isinstance(value, datetime):
-        return (timezone.localtime(value) if timezone.is_aware(value) else value).replace(tzinfo=None).isoformat()
+        return (
+            (timezone.localtime(value) if timezone.is_aware(value) else value)
+            .replace(tzinfo=None)
+            .isoformat()
+        )
     if isinstance(value, date):
         return value.isoformat() + "T00:00:00"
     return value if isinstance(value, int | float | str) or value is None else str(value)
@@ -175,7 +186,9 @@ def said(value: Any) -> str:
     """Return a value as it is read out."""
     if isinstance(value, datetime):
         local = timezone.localtime(value) if timezone.is_aware(value) else value
-        return local.strftime("%Y-%m-%d %H:%M") if (local.hour or local.minute) else local.strftime("%Y-%m-%d")
+        return (
+            local.strftime("%Y-%m-%d %H:%M") if (local.hour or local.minute) else local.strftime("%Y-%m-%d")
+        )
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

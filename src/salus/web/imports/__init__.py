@@ -1,6 +1,6 @@
 """Import of rows from a file: uploaded, checked row by row, shown, carried out, and undone if need be."""
 
-from salus.web.imports.importers import Importer, ImportColumn, Verdict, get, register
+from salus.web.imports.importers import ImportColumn, Importer, Verdict, get, register
 from salus.web.imports.reading import read_rows
 from salus.web.imports.running import apply, counts, stage, undo
 

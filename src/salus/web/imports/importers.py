@@ -25,7 +25,7 @@ class ImportColumn:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What would happen to a row: "ready" (it would be written), "same" (nothing to do) or "wrong", and why."""
+    """What would happen to a row: "ready" (to be written), "same" (nothing to do) or "wrong", and why."""
 
     state: str
     words: str = ""

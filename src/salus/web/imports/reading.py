@@ -59,7 +59,9 @@ def _places(header: Sequence[str], columns: Sequence[ImportColumn]) -> dict[str,
         else:
             if column.required:
                 raise Invalid(
-                    "import-column", _("The column %(name)s is missing.") % {"name": column.name}, where=column.name
+                    "import-column",
+                    _("The column %(name)s is missing.") % {"name": column.name},
+                    where=column.name,
                 )
     return places
 
@@ -96,7 +98,9 @@ def _excel(content: bytes) -> Iterator[tuple[int, list[str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as package:
             if sum(part.file_size for part in package.infolist()) > UNPACKED:
-                raise Invalid("import-size", _("The workbook unpacks to more than 300 MiB."), fix=_("Split it."))
+                raise Invalid(
+                    "import-size", _("The workbook unpacks to more than 300 MiB."), fix=_("Split it.")
+                )
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     except Invalid:
         raise

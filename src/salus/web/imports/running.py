@@ -39,12 +39,12 @@ def stage(principal: Principal, importer: Importer, filename: str, content: byte
     with transaction.atomic():
         batch = ImportBatch.objects.create(
             importer=importer.name,
-            account_id=principal.account_id,
+            account_id=principal.account_id or 0,
             filename=filename[:200],
             digest=hashlib.sha256(content).hexdigest(),
         )
-        for row in rows:
-            row.batch = batch
+        for staged in rows:
+            staged.batch = batch
         ImportRow.objects.bulk_create(rows, batch_size=_CHUNK)
     return batch
 

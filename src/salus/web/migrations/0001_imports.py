@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,50 +15,91 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ImportBatch',
+            name="ImportBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('importer', models.CharField(max_length=60, verbose_name='kind')),
-                ('filename', models.CharField(max_length=200, verbose_name='file')),
-                ('digest', models.CharField(max_length=64, verbose_name='SHA-256')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, verbose_name='uploaded')),
-                ('begun', models.DateTimeField(blank=True, null=True, verbose_name='begun')),
-                ('undone', models.DateTimeField(blank=True, null=True, verbose_name='undone')),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='by')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("importer", models.CharField(max_length=60, verbose_name="kind")),
+                ("filename", models.CharField(max_length=200, verbose_name="file")),
+                ("digest", models.CharField(max_length=64, verbose_name="SHA-256")),
+                ("created", models.DateTimeField(default=django.utils.timezone.now, verbose_name="uploaded")),
+                ("begun", models.DateTimeField(blank=True, null=True, verbose_name="begun")),
+                ("undone", models.DateTimeField(blank=True, null=True, verbose_name="undone")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'import',
-                'verbose_name_plural': 'imports',
-                'ordering': ['-created'],
+                "verbose_name": "import",
+                "verbose_name_plural": "imports",
+                "ordering": ["-created"],
             },
         ),
         migrations.CreateModel(
-            name='ImportRow',
+            name="ImportRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(verbose_name='line')),
-                ('cells', models.JSONField(verbose_name='cells')),
-                ('state', models.CharField(choices=[('wrong', 'Wrong'), ('same', 'Nothing to do'), ('ready', 'Ready'), ('done', 'Imported'), ('failed', 'Failed'), ('undone', 'Undone'), ('kept', 'Could not be undone')], max_length=10, verbose_name='state')),
-                ('words', models.CharField(blank=True, max_length=400, verbose_name='what was found')),
-                ('way_back', models.JSONField(blank=True, null=True, verbose_name='way back')),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rows', to='web.importbatch', verbose_name='import')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(verbose_name="line")),
+                ("cells", models.JSONField(verbose_name="cells")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("wrong", "Wrong"),
+                            ("same", "Nothing to do"),
+                            ("ready", "Ready"),
+                            ("done", "Imported"),
+                            ("failed", "Failed"),
+                            ("undone", "Undone"),
+                            ("kept", "Could not be undone"),
+                        ],
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                ("words", models.CharField(blank=True, max_length=400, verbose_name="what was found")),
+                ("way_back", models.JSONField(blank=True, null=True, verbose_name="way back")),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rows",
+                        to="web.importbatch",
+                        verbose_name="import",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'row of an import',
-                'verbose_name_plural': 'rows of imports',
-                'ordering': ['number'],
+                "verbose_name": "row of an import",
+                "verbose_name_plural": "rows of imports",
+                "ordering": ["number"],
             },
         ),
         migrations.AddIndex(
-            model_name='importbatch',
-            index=models.Index(fields=['importer', '-created'], name='web_importbatch_kind'),
+            model_name="importbatch",
+            index=models.Index(fields=["importer", "-created"], name="web_importbatch_kind"),
         ),
         migrations.AddIndex(
-            model_name='importrow',
-            index=models.Index(fields=['batch', 'state'], name='web_importrow_state'),
+            model_name="importrow",
+            index=models.Index(fields=["batch", "state"], name="web_importrow_state"),
         ),
         migrations.AddConstraint(
-            model_name='importrow',
-            constraint=models.UniqueConstraint(fields=('batch', 'number'), name='web_importrow_once'),
+            model_name="importrow",
+            constraint=models.UniqueConstraint(fields=("batch", "number"), name="web_importrow_once"),
         ),
     ]

@@ -1,1 +1,1 @@
-"""The pages of the kit itself: home, account, notifications, audit, accounts, system health, about, errors."""
+"""The pages of the kit itself: home, account, notifications, audit, accounts, health, about, errors."""

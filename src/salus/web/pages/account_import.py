@@ -11,7 +11,7 @@ from salus.kernel import services
 from salus.kernel.errors import Conflict
 from salus.kernel.models import Account, District, Institution, Role
 from salus.kernel.policy import Principal
-from salus.web.imports import Importer, ImportColumn, Verdict
+from salus.web.imports import ImportColumn, Importer, Verdict
 
 Row = Mapping[str, str]
 
@@ -21,12 +21,14 @@ def _known(model: Any, rows: Sequence[Row], name: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     ordered = sorted(codes)
     for start in range(0, len(ordered), 500):
-        found.update({entry.code: entry for entry in model.objects.filter(code__in=ordered[start : start + 500])})
+        found.update(
+            {entry.code: entry for entry in model.objects.filter(code__in=ordered[start : start + 500])}
+        )
     return found
 
 
 def check(principal: Principal, rows: Sequence[Row]) -> list[Verdict]:
-    """Judge each row: the name is free and not twice in the file, the role exists, the codes are registered."""
+    """Judge each row: the name is free and stands once, the role exists, the codes are registered."""
     institutions, districts = _known(Institution, rows, "institution"), _known(District, rows, "district")
     names = [row["username"] for row in rows]
     taken: set[str] = set()
@@ -95,11 +97,18 @@ ACCOUNTS = Importer(
         ImportColumn("display_name", gettext_lazy("Name"), also=("姓名",)),
         ImportColumn("institution", gettext_lazy("Institution's code"), also=("机构代码",)),
         ImportColumn("district", gettext_lazy("District's code"), also=("行政区划代码",)),
-        ImportColumn("role", gettext_lazy("Role"), hint=gettext_lazy("for example clinician or village_doctor"), also=("角色",)),
+        ImportColumn(
+            "role",
+            gettext_lazy("Role"),
+            hint=gettext_lazy("for example clinician or village_doctor"),
+            also=("角色",),
+        ),
     ),
     check=check,
     apply=apply,
     undo=undo,
     back="web:accounts",
-    text=gettext_lazy("The accounts have no password: they sign in by another service, or you set one for each."),
+    text=gettext_lazy(
+        "The accounts have no password: they sign in by another service, or you set one for each."
+    ),
 )

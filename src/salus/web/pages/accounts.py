@@ -42,6 +42,12 @@ def _tone(account: Account) -> str:
     return "bad" if account.locked or not account.is_active else "ok"
 
 
+def _in_state(rows: "QuerySet[Any]", state: str) -> "QuerySet[Any]":
+    if state == "closed":
+        return rows.filter(is_active=False)
+    return rows.filter(is_active=True, locked=state == "locked")
+
+
 def _with_role(rows: "QuerySet[Any]", role: str) -> "QuerySet[Any]":
     held = RoleGrant.objects.filter(in_force(timezone.now()), role=role)
     return rows.filter(pk__in=held.values("account_id"))
@@ -73,8 +79,12 @@ class AccountTable(Table):
         ChoiceFilter(
             "state",
             gettext_lazy("State"),
-            (("open", gettext_lazy("Open")), ("locked", gettext_lazy("Locked")), ("closed", gettext_lazy("Closed"))),
-            narrow=lambda rows, value: rows.filter(is_active=value != "closed", **({} if value == "closed" else {"locked": value == "locked"})),
+            (
+                ("open", gettext_lazy("Open")),
+                ("locked", gettext_lazy("Locked")),
+                ("closed", gettext_lazy("Closed")),
+            ),
+            narrow=_in_state,
         ),
     )
     search = ("username", "display_name", "institution__name")
@@ -100,20 +110,25 @@ class AccountForm(forms.Form):
         help_text=gettext_lazy("As in the register of institutions."),
     )  # fmt: skip
     district = forms.CharField(
-        label=gettext_lazy("District's code"), max_length=12, required=False, help_text=gettext_lazy("GB/T 2260")
+        label=gettext_lazy("District's code"),
+        max_length=12,
+        required=False,
+        help_text=gettext_lazy("GB/T 2260"),
     )
     password = forms.CharField(
         label=gettext_lazy("First password"),
-        help_text=gettext_lazy("At least 12 characters. Leave it empty if the person signs in by another service."),
+        help_text=gettext_lazy(
+            "At least 12 characters. Leave it empty if the person signs in by another service."
+        ),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         required=False,
     )
 
-    def clean_institution(self) -> Institution | None:
+    def clean_institution(self) -> Any:
         """Find the institution of the code."""
         return _coded(Institution, self.cleaned_data["institution"])
 
-    def clean_district(self) -> District | None:
+    def clean_district(self) -> Any:
         """Find the district of the code."""
         return _coded(District, self.cleaned_data["district"])
 
@@ -134,11 +149,11 @@ class GrantForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
 
-    def clean_institution(self) -> Institution | None:
+    def clean_institution(self) -> Any:
         """Find the institution of the code."""
         return _coded(Institution, self.cleaned_data["institution"])
 
-    def clean_district(self) -> District | None:
+    def clean_district(self) -> Any:
         """Find the district of the code."""
         return _coded(District, self.cleaned_data["district"])
 
@@ -185,14 +200,21 @@ def create(request: HttpRequest) -> HttpResponse:
         values = dict(form.cleaned_data)
         try:
             made = services.create_account(
-                access.principal(request), values.pop("username"), **{**values, "password": values["password"] or None}
+                access.principal(request),
+                values.pop("username"),
+                **{**values, "password": values["password"] or None},
             )
         except SalusError as error:
             told(form, error)
         else:
             messages.success(request, _("The account is made. Grant it a role."))
             return HttpResponseRedirect(reverse("web:account-page", args=[made.pk]))
-    context = {"title": _("Make an account"), "breadcrumbs": _crumbs(), "form": form, "label": _("Make the account")}
+    context = {
+        "title": _("Make an account"),
+        "breadcrumbs": _crumbs(),
+        "form": form,
+        "label": _("Make the account"),
+    }
     return render(request, "web/form_page.html", context)
 
 
@@ -212,7 +234,10 @@ def _page(request: HttpRequest, account: Account, **forms_given: forms.Form) -> 
         "person": account,
         "state": _state(account),
         "tone": _tone(account),
-        "grants": [(grant, grant.valid_from <= now and (grant.valid_to is None or grant.valid_to > now)) for grant in grants],
+        "grants": [
+            (grant, grant.valid_from <= now and (grant.valid_to is None or grant.valid_to > now))
+            for grant in grants
+        ],
         "own": account.pk == request.user.pk,
         "grant_form": GrantForm(prefix="grant"),
         "lock_form": LockForm(prefix="lock"),
@@ -223,7 +248,11 @@ def _page(request: HttpRequest, account: Account, **forms_given: forms.Form) -> 
 
 
 def _changed(
-    request: HttpRequest, number: int, name: str, form: forms.Form, change: Callable[[Account, dict[str, Any]], str]
+    request: HttpRequest,
+    number: int,
+    name: str,
+    form: forms.Form,
+    change: Callable[[Account, dict[str, Any]], str],
 ) -> HttpResponse:
     account = get_object_or_404(Account, pk=number)
     if form.is_valid():
@@ -245,7 +274,9 @@ def grant(request: HttpRequest, number: int) -> HttpResponse:
     def change(account: Account, values: dict[str, Any]) -> str:
         last = values.pop("valid_to")
         until = timezone.make_aware(datetime.combine(last + timedelta(days=1), time.min)) if last else None
-        given = services.grant_role(access.principal(request), account, values.pop("role"), valid_to=until, **values)
+        given = services.grant_role(
+            access.principal(request), account, values.pop("role"), valid_to=until, **values
+        )
         return _("The role is granted: %(role)s.") % {"role": given.get_role_display()}
 
     return _changed(request, number, "grant_form", GrantForm(request.POST, prefix="grant"), change)
@@ -317,5 +348,3 @@ def password(request: HttpRequest, number: int) -> HttpResponse:
         return _("The password is changed and the account's sessions are ended.")
 
     return _changed(request, number, "password_form", PasswordForm(request.POST, prefix="password"), change)
-
-

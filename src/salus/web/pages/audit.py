@@ -63,7 +63,12 @@ class AuditTable(Table):
     )
     filters = (
         DateFilter("at", gettext_lazy("Days"), unit="microseconds"),
-        ChoiceFilter("role", gettext_lazy("Role"), Role.choices, narrow=lambda rows, role: rows.filter(roles__contains=role)),
+        ChoiceFilter(
+            "role",
+            gettext_lazy("Role"),
+            Role.choices,
+            narrow=lambda rows, role: rows.filter(roles__contains=role),
+        ),
         ChoiceFilter(
             "glass",
             gettext_lazy("Emergency access"),
@@ -78,7 +83,7 @@ class AuditTable(Table):
 
     @staticmethod
     def searched(rows: "QuerySet[Any]", words: str) -> "QuerySet[Any]":
-        """Find an account by the beginning of its name, or a person or resource by id: all by an index or exactly."""
+        """Find an account by the beginning of its name, or a person or resource by its exact id."""
         found = Q(actor__startswith=words) | Q(resource_id=words)
         try:
             found = Q(person_id=UUID(words)) | Q(resource_id=words)
@@ -94,7 +99,9 @@ def show(request: HttpRequest) -> HttpResponseBase:
     if table.narrowed or "export" in request.GET:
         told = {"filters": sorted(table.asked.filters), "searched": bool(table.asked.search)}
         action = "export" if "export" in request.GET else "search"
-        audit.record([audit.entry(access.principal(request), action, resource_type="AuditEvent", detail=told)])
+        audit.record(
+            [audit.entry(access.principal(request), action, resource_type="AuditEvent", detail=told)]
+        )
     context = {"title": _("Audit"), "emergencies": BreakGlass.objects.filter(reviewed_at=None).count()}
     return table.respond("web/audit.html", context)
 
@@ -150,11 +157,10 @@ def _verify(run: Verification) -> None:
 
 def verification_state(request: HttpRequest) -> dict[str, Any]:
     """Return what the live region shows: the chains with their heads, and the latest verification."""
-    chains = [
-        {"number": chain.pk, "rows": chain.head_seq, "at": instant(chain.head_at), "key": chain.key_id}
-        for chain in AuditChain.objects.using("audit").order_by("pk")
-    ]
-    return {"chains": chains, "rows": sum(int(chain["rows"]) for chain in chains), "run": _latest}
+    stored = AuditChain.objects.using("audit").order_by("pk")
+    heads = list(stored.values_list("pk", "head_seq", "head_at", "key_id"))
+    chains = [{"number": n, "rows": rows, "at": instant(at), "key": key} for n, rows, at, key in heads]
+    return {"chains": chains, "rows": sum(rows for _number, rows, _at, _key in heads), "run": _latest}
 
 
 @access.may("verify", "audit")
@@ -252,13 +258,18 @@ def emergency(request: HttpRequest, number: int) -> HttpResponse:
         else:
             messages.success(request, _("The finding is recorded."))
             return HttpResponseRedirect(reverse("web:emergencies"))
-    since, until = (int((at - _EPOCH) / timedelta(microseconds=1)) for at in (row.started, row.ended or row.expires))
+    since, until = (
+        int((at - _EPOCH) / timedelta(microseconds=1)) for at in (row.started, row.ended or row.expires)
+    )
     done = AuditRow.objects.using("audit").filter(
         person_id=row.person_id, actor_id=row.account_id, at__gte=since, at__lte=until
     )
     context = {
         "title": _("Emergency access"),
-        "breadcrumbs": [(_("Audit"), reverse("web:audit")), (_("Emergency accesses"), reverse("web:emergencies"))],
+        "breadcrumbs": [
+            (_("Audit"), reverse("web:audit")),
+            (_("Emergency accesses"), reverse("web:emergencies")),
+        ],
         "row": row,
         "form": form,
         "state": _state(row),
@@ -267,5 +278,3 @@ def emergency(request: HttpRequest, number: int) -> HttpResponse:
         "count": done.count(),
     }
     return render(request, "web/emergency.html", context)
-
-

@@ -14,7 +14,10 @@ _WORDS: dict[int, tuple[str | Promise, str | Promise]] = {
         _("You may not open this page"),
         _("Your account has no role that allows it. An administrator of accounts can grant one."),
     ),
-    404: (_("There is nothing at this address"), _("Check the address, or find the page from the home page.")),
+    404: (
+        _("There is nothing at this address"),
+        _("Check the address, or find the page from the home page."),
+    ),
     500: (
         _("Something went wrong"),
         _("It has been recorded. Try again; if it happens again, tell the people who run this installation."),
@@ -24,7 +27,9 @@ _WORDS: dict[int, tuple[str | Promise, str | Promise]] = {
 
 def _page(request: HttpRequest, status: int) -> HttpResponse:
     title, text = _WORDS[status]
-    return render(request, "web/errors/page.html", {"title": title, "text": text, "status": status}, status=status)
+    return render(
+        request, "web/errors/page.html", {"title": title, "text": text, "status": status}, status=status
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -22,7 +22,14 @@ from django_tasks_db.models import DBTaskResult
 
 from salus.kernel import audit, events
 from salus.kernel.errors import SalusError
-from salus.kernel.models import AuditChain, AuditIntent, HandlerCursor, HandlerFailure, OutboxEvent, PeriodicJob
+from salus.kernel.models import (
+    AuditChain,
+    AuditIntent,
+    HandlerCursor,
+    HandlerFailure,
+    OutboxEvent,
+    PeriodicJob,
+)
 from salus.web import access, confirm, health
 from salus.web.health import Check, Fact
 from salus.web.pages.audit import instant
@@ -87,7 +94,9 @@ def chains() -> list[Fact]:
         found.append(Fact(_("Newest row"), f"{timezone.localtime(instant(newest)):%Y-%m-%d %H:%M:%S}"))
     old = (timezone.now() - timedelta(minutes=5)).timestamp() * 1_000_000
     stuck = AuditIntent.objects.filter(at__lt=int(old)).count() if waiting else 0
-    found.append(Fact(_("Writes whose rows wait to enter a chain"), _number(waiting), "bad" if stuck else "ok"))
+    found.append(
+        Fact(_("Writes whose rows wait to enter a chain"), _number(waiting), "bad" if stuck else "ok")
+    )
     return found
 
 
@@ -178,7 +187,11 @@ def retry_handler(request: HttpRequest, name: str) -> HttpResponse:
 def settle_failure(request: HttpRequest, number: int) -> HttpResponse:
     """Handle a given-up event again, or let it be."""
     drop = request.POST.get("drop") == "1"
-    if drop and (asked := confirm.needed(request, _("Let this event be? The handler will never see it."), action=_("Let it be"))):
+    if drop and (
+        asked := confirm.needed(
+            request, _("Let this event be? The handler will never see it."), action=_("Let it be")
+        )
+    ):
         return asked
     try:
         if drop:

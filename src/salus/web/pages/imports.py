@@ -1,5 +1,6 @@
 """The pages of an import: upload, preview row by row, carry out, undo."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -34,7 +35,10 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy("CSV in UTF-8 or GB 18030, or an Excel workbook; up to 50,000 rows. Nothing is written before you have seen the preview."),
+        help_text=gettext_lazy(
+            "CSV in UTF-8 or GB 18030, or an Excel workbook; up to 50,000 rows. "
+            "Nothing is written before you have seen the preview."
+        ),
     )
 
 
@@ -49,6 +53,10 @@ def _importer(request: HttpRequest, name: str) -> Importer:
     return importer
 
 
+def _cell(name: str) -> Callable[[ImportRow], str]:
+    return lambda row: str(row.cells.get(name, ""))
+
+
 def _table(importer: Importer) -> type[Table]:
     """Return a table with the importer's own columns."""
 
@@ -57,10 +65,16 @@ def _table(importer: Importer) -> type[Table]:
         caption = gettext_lazy("Rows of the file")
         columns = (
             Column("number", gettext_lazy("Line"), kind="number", sort="number"),
-            Column("state", gettext_lazy("State"), sort="state", value=lambda row: row.get_state_display(), tone=lambda row: TONES.get(row.state, "")),
+            Column(
+                "state",
+                gettext_lazy("State"),
+                sort="state",
+                value=lambda row: row.get_state_display(),
+                tone=lambda row: TONES.get(row.state, ""),
+            ),
             Column("words", gettext_lazy("What was found"), wide=True),
             *(
-                Column(f"cell-{column.name}", column.title, value=lambda row, key=column.name: row.cells.get(key, ""))
+                Column(f"cell-{column.name}", column.title, value=_cell(column.name))
                 for column in importer.columns
             ),
         )
@@ -83,7 +97,7 @@ def upload(request: HttpRequest, name: str) -> HttpResponse:
             form.add_error("file", " ".join(filter(None, (error.message, error.fix))))
         else:
             return HttpResponseRedirect(reverse("web:import-batch", args=[name, batch.pk]))
-    context = {
+    context: dict[str, Any] = {
         "title": importer.title,
         "breadcrumbs": [],
         "importer": importer,
@@ -105,7 +119,9 @@ def batch(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
         "breadcrumbs": [(importer.title, reverse("web:import", args=[name]))],
         "importer": importer,
         "batch": held,
-        "figures": [(state.label, found[state], TONES.get(state, "")) for state in RowState if state in found],
+        "figures": [
+            (state.label, found[state], TONES.get(state, "")) for state in RowState if state in found
+        ],
         "ready": found.get(RowState.READY, 0),
         "done": found.get(RowState.DONE, 0),
     }
@@ -122,7 +138,9 @@ def carry_out(request: HttpRequest, name: str, number: int) -> HttpResponse:
     done = imports.counts(held).get(RowState.DONE, 0)
     here = reverse("web:import-batch", args=[name, number])
     if left:
-        messages.info(request, ngettext("%(count)s row is left.", "%(count)s rows are left.", left) % {"count": left})
+        messages.info(
+            request, ngettext("%(count)s row is left.", "%(count)s rows are left.", left) % {"count": left}
+        )
     else:
         text = ngettext("%(count)s row is imported.", "%(count)s rows are imported.", done) % {"count": done}
         undo.offer(request, text, reverse("web:import-undo", args=[name, number]))
@@ -135,11 +153,15 @@ def take_back(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Undo what was carried out."""
     importer = _importer(request, name)
     held = get_object_or_404(ImportBatch, pk=number, importer=name)
-    if asked := confirm.needed(request, _("Take back every row that this file wrote?"), action=_("Take back")):
+    if asked := confirm.needed(
+        request, _("Take back every row that this file wrote?"), action=_("Take back")
+    ):
         return asked
     left = imports.undo(access.principal(request), importer, held)
     if left:
-        messages.info(request, ngettext("%(count)s row is left.", "%(count)s rows are left.", left) % {"count": left})
+        messages.info(
+            request, ngettext("%(count)s row is left.", "%(count)s rows are left.", left) % {"count": left}
+        )
     else:
         messages.success(request, _("The import is undone."))
     return HttpResponseRedirect(reverse("web:import-batch", args=[name, number]))

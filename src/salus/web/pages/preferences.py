@@ -52,7 +52,9 @@ def account(request: HttpRequest) -> HttpResponse:
     from allauth.mfa.utils import is_mfa_enabled
 
     person = cast(Account, request.user)
-    grants = RoleGrant.objects.filter(account=person).select_related("institution", "district").order_by("role")
+    grants = (
+        RoleGrant.objects.filter(account=person).select_related("institution", "district").order_by("role")
+    )
     context: dict[str, Any] = {
         "title": _("Your account"),
         "person": person,

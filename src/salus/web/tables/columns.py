@@ -66,7 +66,7 @@ class Column:
 
 
 def display(value: Any, *, seconds: bool = False) -> SafeString | str:
-    """Return a value as a reader expects it: numbers grouped, instants in the city's zone, a dash for none."""
+    """Return a value as a reader expects it: numbers grouped, the city's time, a dash for none."""
     match value:
         case None | "":
             return _NONE

@@ -14,8 +14,13 @@ Text = str | Promise
 class Filter(Protocol):
     """What a table asks of a filter."""
 
-    name: str
-    title: Text
+    @property
+    def name(self) -> str:
+        """The filter's name in addresses."""
+
+    @property
+    def title(self) -> Text:
+        """What the reader chooses by."""
 
     def read(self, values: Mapping[str, str], prefix: str) -> dict[str, str]:
         """Return the filter's own valid parameters found in an address."""

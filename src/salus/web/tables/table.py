@@ -311,7 +311,11 @@ class Table:
             return ""
         if not self.keyset:
             return self.address(page=str(self.number - 1))
-        return self.address(before=self._mark(rows[0]), after=None) if rows else self.address(after=None, before=None)
+        return (
+            self.address(before=self._mark(rows[0]), after=None)
+            if rows
+            else self.address(after=None, before=None)
+        )
 
     @property
     def next_url(self) -> str:
@@ -384,7 +388,9 @@ class Table:
         header = [str(column.title) for column in columns]
         rows = export.values(columns, self.rows.every(self.asked))
         if kind == "csv":
-            answer = streaming.respond(self.request, export.csv_chunks(header, rows), "text/csv; charset=utf-8")
+            answer = streaming.respond(
+                self.request, export.csv_chunks(header, rows), "text/csv; charset=utf-8"
+            )
         else:
             chunks = xlsx.stream(
                 header,
@@ -399,7 +405,7 @@ class Table:
         if not self.total_is_more:
             answer["X-Rows"] = str(self.total)
         stamp = timezone.localtime().strftime("%Y%m%d-%H%M")
-        answer["Content-Disposition"] = f"attachment; filename=\"{quote(self.name)}-{stamp}.{kind}\""
+        answer["Content-Disposition"] = f'attachment; filename="{quote(self.name)}-{stamp}.{kind}"'
         answer["Cache-Control"] = "no-store"
         return answer
 

@@ -121,7 +121,7 @@ def stream(
     pipe = _Pipe()
     names: list[str] = []
     total = 0
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as book:
         source = iter(rows)
         waiting = next(source, None)
         while not names or waiting is not None:
@@ -171,8 +171,7 @@ def _write_frame(book: zipfile.ZipFile, names: Sequence[str]) -> None:
         "xl/workbook.xml",
         f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
         + "".join(
-            f'<sheet name="{escape(_sheet_name(names[n - 1], n), {chr(34): "&quot;"})}" sheetId="{n}" r:id="r{n}"/>'
-            for n in numbers
+            f'<sheet name="{_sheet_name(names[n - 1], n)}" sheetId="{n}" r:id="r{n}"/>' for n in numbers
         )
         + "</sheets></workbook>",
     )
@@ -180,7 +179,8 @@ def _write_frame(book: zipfile.ZipFile, names: Sequence[str]) -> None:
         "xl/_rels/workbook.xml.rels",
         f'{_HEAD}<Relationships xmlns="{_PACKAGE}/relationships">'
         + "".join(
-            f'<Relationship Id="r{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+            f'<Relationship Id="r{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+            for n in numbers
         )
         + f'<Relationship Id="s" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
     )
@@ -196,7 +196,8 @@ def _write_frame(book: zipfile.ZipFile, names: Sequence[str]) -> None:
         f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
         f'<Override PartName="/xl/styles.xml" ContentType="{kind}.styles+xml"/>'
         + "".join(
-            f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kind}.worksheet+xml"/>' for n in numbers
+            f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kind}.worksheet+xml"/>'
+            for n in numbers
         )
         + "</Types>",
     )
@@ -204,4 +205,4 @@ def _write_frame(book: zipfile.ZipFile, names: Sequence[str]) -> None:
 
 def _sheet_name(name: str, number: int) -> str:
     clean = re.sub(r"[\[\]:*?/\\']", " ", name).strip()[:25]
-    return clean or str(number)
+    return escape(clean, {'"': "&quot;"}) or str(number)

@@ -35,7 +35,7 @@ def breadcrumbs(context: template.Context) -> str:
     home = reverse("web:home")
     if request.path == home:
         return ""
-    trail: list[tuple[str | Promise, str]] = [(_("Home"), home), *context.get("breadcrumbs", [])]
+    trail: list[tuple[str | Promise, str]] = [(_("Home"), home), *(context.get("breadcrumbs") or [])]
     return render_to_string("web/breadcrumbs.html", {"trail": trail, "here": here})
 
 
@@ -55,13 +55,13 @@ def empty(title: str, text: str = "", icon: str = "inbox", url: str = "", label:
 @register.simple_tag(takes_context=True)
 def table(context: template.Context, bound: Any) -> SafeString:
     """Write a `web.tables.Table` that a view has made."""
-    return mark_safe(bound.html(context["request"]))  # noqa: S308 - rendered by a template
+    return mark_safe(str(bound.html(context["request"])))  # noqa: S308 - rendered by a template
 
 
 @register.simple_tag
 def chart(drawn: Any) -> SafeString:
     """Write a chart or map that `web.charts` or `web.maps` made."""
-    return mark_safe(drawn.html())  # noqa: S308 - rendered by a template
+    return mark_safe(str(drawn.html()))  # noqa: S308 - rendered by a template
 
 
 @register.filter
@@ -89,7 +89,9 @@ def name_in_language(thing: Any) -> str:
     from django.utils.translation import get_language
 
     english = getattr(thing, "name_en", "")
-    return english if english and (get_language() or "").startswith("en") else getattr(thing, "name", str(thing))
+    return (
+        english if english and (get_language() or "").startswith("en") else getattr(thing, "name", str(thing))
+    )
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Simplified Chinese: numbers in groups of three with a comma, as in official statistics; days as ISO 8601."""
+"""Simplified Chinese: numbers in groups of three with a comma; days as ISO 8601."""
 
 THOUSAND_SEPARATOR = ","
 NUMBER_GROUPING = 3
