@@ -113,7 +113,8 @@ def test_a_folder_with_a_city_is_not_overwritten(small_city: Path) -> None:
 def test_memory_does_not_grow_with_the_city(tmp_path: Path) -> None:
     """Three times the residents take at most a fifth more memory; each size in a process of its own."""
     script = (
-        "import resource, sys\nfrom datetime import date\nfrom pathlib import Path\nfrom salus.city import build\n"
+        "import resource, sys\nfrom datetime import date\nfrom pathlib import Path\n"
+        "from salus.city import build\n"
         "build(Path(sys.argv[1]), int(sys.argv[2]), 1, start=date(2024, 1, 1), end=date(2024, 8, 1))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )

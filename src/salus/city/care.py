@@ -290,7 +290,7 @@ def _places(
     lots = rng.random((len(kind), 2))
     for t, name in enumerate(CARE_TIERS):
         offered = np.array([p.index for p in registers.of_tier(name)])
-        elsewhere = (tier == t) & (lots[:, 0] < (0.12 if t < 2 else 0.03))
+        elsewhere = (tier == t) & (lots[:, 0] < (0.06 if t < 2 else 0.03))
         place = np.where(elsewhere, offered[(lots[:, 1] * len(offered)).astype(np.int64)], place)
     special = [p.index for p in registers.of_tier("secondary") if p.kind == "specialty_hospital"]
     if special:

@@ -86,10 +86,10 @@ class Telling:
         ):
             lot, diagnosis = lots[i], known[what]
             more = 2.2 if kind == INPATIENT else 1.4 if kind == EMERGENCY else 1.0
-            wanted = lot[0] < (0.62 if diagnosis.chronic else 0.36) * more and diagnosis.drugs
+            wanted = lot[0] < (0.5 if diagnosis.chronic else 0.28) * more and diagnosis.drugs
             count = 1 + (lot[1] < 0.3)
             hospital = self.registers.places[place].tier in {"tertiary", "secondary"}
-            ask = (1.6 if what == checkup else 1.0) * (0.75 if hospital else 0.3)
+            ask = (1.6 if what == checkup else 1.0) * (0.55 if hospital else 0.25)
             first = int(lot[7] * len(diagnosis.drugs)) if wanted else 0
             plan.drugs.append(
                 tuple(
