@@ -6,6 +6,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("salus.web.urls")),
     path("accounts/", include("salus.web.sign_in")),
     path("", include("salus.record.smart.urls")),
+    path("", include("salus.record.urls")),
     path("", include("salus.connect.urls")),
 ]
 

@@ -1,0 +1,6 @@
+"""Addresses of the room's pages."""
+
+from salus.record.pages import identity_urls
+
+app_name = "record"
+urlpatterns = [*identity_urls.urlpatterns]
