@@ -34,11 +34,13 @@ SHARED_DOCUMENT = """<?xml version="1.0" encoding="UTF-8"?>
 <ClinicalDocument xmlns="urn:hl7-org:v3">
 <realmCode code="CN"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_MT000040"/>
 <id root="2.16.156.10011.1.1" extension="RN001"/><code code="C0007" codeSystem="2.16.156.10011.2.4"/>
-<title>检验报告</title><effectiveTime value="20240102093000"/><languageCode code="zh-CN"/><setId/><versionNumber/>
+<title>检验报告</title><effectiveTime value="20240102093000"/>
+<languageCode code="zh-CN"/><setId/><versionNumber/>
 <recordTarget><patientRole><id root="2.16.156.10011.1.33" extension="R1"/>
 <id root="2.16.156.10011.1.11" extension="MZ001"/><telecom value="tel:13800000000"/>
 <patient><id root="2.16.156.10011.1.3" extension="110101199003078515"/><name>张三</name>
-<administrativeGenderCode code="1" codeSystem="2.16.156.10011.2.3.3.4"/><birthTime value="19900307"/></patient>
+<administrativeGenderCode code="1" codeSystem="2.16.156.10011.2.3.3.4"/><birthTime value="19900307"/>
+</patient>
 </patientRole></recordTarget>
 <author><assignedAuthor><id root="2.16.156.10011.1.7" extension="D1"/>
 <assignedPerson><name>李医生</name></assignedPerson></assignedAuthor></author>
@@ -109,7 +111,9 @@ id = "{ID}"
 name = "people"
 table = "people"
 url_env = "TEST_PULL_URL"
-query = 'select id as "ID", sex as "SEX", changed as "CHANGED" from people where changed >= :watermark order by changed, id limit :limit'
+query = '''
+select id as "ID", sex as "SEX", changed as "CHANGED" from people
+where changed >= :watermark order by changed, id limit :limit'''
 watermark = "CHANGED"
 start = "2026-01-01 00:00:00"
 batch = 2
@@ -187,7 +191,11 @@ def test_a_pull_that_cannot_be_made_says_why_without_the_address(
 
 @pytest.mark.parametrize(
     "query",
-    ["delete from t where a > :watermark limit :limit", "select 1", "select :watermark, :limit; drop table t"],
+    [
+        "delete from t where a > :watermark limit :limit",
+        "select 1",
+        "select :watermark, :limit; drop table t",
+    ],
 )
 def test_a_query_that_is_no_single_select(query: str) -> None:
     with pytest.raises(Invalid):

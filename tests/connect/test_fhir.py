@@ -66,12 +66,22 @@ def test_deletes_history_order_and_times() -> None:
         bundle(
             "history",
             {"request": {"method": "DELETE", "url": "Patient/9"}},
-            {"resource": {"resourceType": "Patient", "id": "1", "meta": {"lastUpdated": "2026-02-01T00:00:00Z"}}},
+            {
+                "resource": {
+                    "resourceType": "Patient",
+                    "id": "1",
+                    "meta": {"lastUpdated": "2026-02-01T00:00:00Z"},
+                }
+            },
             {"resource": {"resourceType": "Patient", "id": "2"}},
             timestamp=stated,
         )
     )
-    assert [(e.method, e.resource["id"]) for e in found.entries] == [("put", "2"), ("put", "1"), ("delete", "9")]
+    assert [(e.method, e.resource["id"]) for e in found.entries] == [
+        ("put", "2"),
+        ("put", "1"),
+        ("delete", "9"),
+    ]
     assert found.entries[0].source_time == instant(stated)
     assert found.entries[1].source_time == instant("2026-02-01T00:00:00Z")
 
@@ -115,7 +125,10 @@ def current(kind: str, local: str) -> store.Stored | None:
 @database
 def test_a_repeated_bundle_with_other_bytes_changes_nothing(source: Sources) -> None:
     his = source()
-    entries = [{"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Patient"}}, {"resource": note("urn:uuid:1", id="o")}]
+    entries = [
+        {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Patient"}},
+        {"resource": note("urn:uuid:1", id="o")},
+    ]
     assert receive(his, [Incoming(bundle("collection", *entries))])[0].resources == 2
     again = receive(his, [Incoming(bundle("collection", *entries, id="another"))])[0]
     assert (again.status, again.resources) == ("stored", 0)
@@ -181,11 +194,15 @@ def test_ids_with_odd_characters_keep_their_references(source: Sources) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["resourceType", "entry", "resource", "request", "method", "url", "id", "reference", "x"]),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["resourceType", "entry", "resource", "request", "method", "url", "id", "reference", "x"]
+            ),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=20,
 )

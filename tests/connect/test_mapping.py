@@ -159,7 +159,8 @@ def test_conditions_required_columns_and_row_time() -> None:
         '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "{A"',
         '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "{$none}"',
         '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "1"\nmethod = "merge"',
-        '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "1"\n[table.resource.set]\n"a-b" = "1"',
+        '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "1"\n'
+        '[table.resource.set]\n"a-b" = "1"',
         '[[table]]\nname = "t"\n[[table.resource]]\ntype = "Patient"\nid = "1"\n'
         '[table.resource.set]\n"a" = "1"\n"a.b" = "1"',
         '[[table]]\nname = "t"\nencoding = "klingon"\n[[table.resource]]\ntype = "Patient"\nid = "1"',

@@ -31,7 +31,9 @@ def client(*roles: str) -> Client:
 def flow(source: Sources) -> dict[str, Any]:
     """A source with a stored message, a repeat and a dead letter."""
     his = source("his", mapping=MAPPING)
-    receipts = receive(his, [Incoming(raw) for raw in (patient("a"), patient("a"), patient("b", gender="mail"))])
+    receipts = receive(
+        his, [Incoming(raw) for raw in (patient("a"), patient("a"), patient("b", gender="mail"))]
+    )
     return {"source": his, "stored": receipts[0].message_id, "dead": receipts[2].message_id}
 
 
@@ -85,7 +87,9 @@ def test_edit_and_replay(flow: dict[str, Any]) -> None:
     reader = client("integrator")
     corrected = patient("b", gender="male").decode()
     answer = reader.post(
-        reverse("connect:message-edit", args=[flow["dead"]]), {"text": corrected, "note": "typing"}, follow=True
+        reverse("connect:message-edit", args=[flow["dead"]]),
+        {"text": corrected, "note": "typing"},
+        follow=True,
     )
     assert answer.status_code == 200
     message = Message.objects.get(pk=flow["dead"])

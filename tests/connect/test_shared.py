@@ -25,7 +25,12 @@ pytestmark = pytest.mark.django_db(databases=BOTH)
     ],
 )
 def test_reference_files(
-    shared: Path, source: Callable[..., SourceSystem], folder: str, form: str, stored: int, dead: dict[str, int]
+    shared: Path,
+    source: Callable[..., SourceSystem],
+    folder: str,
+    form: str,
+    stored: int,
+    dead: dict[str, int],
 ) -> None:
     system = source("ref", form)
     files, _ = find_files([shared / "record" / folder])

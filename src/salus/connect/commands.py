@@ -264,7 +264,8 @@ def undo(
     with terminal.count_progress("undo") as progress:
         report = undo_load(found, actor=f"console:{getpass.getuser()}", progress=progress)
     notes.print(
-        f"{report.messages} messages undone: {report.restored} resources put back, {report.removed} taken away, "
+        f"{report.messages} messages undone: {report.restored} resources put back, "
+        f"{report.removed} taken away, "
         f"{len(report.kept)} left because something later changed them",
         markup=False,
     )

@@ -1,4 +1,4 @@
-"""Files and folders read into messages, streamed: FHIR, NDJSON, HL7 v2, tables, documents, archives of these."""
+"""Files and folders read into messages, streamed: FHIR, HL7 v2, tables, documents, archives of these."""
 
 import gzip
 import io
@@ -72,7 +72,12 @@ def find_files(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def _is_about(path: Path) -> bool:
-    return path.suffix.lower() in {".md", ".rst"} or path.stem.upper() in {"LICENSE", "LICENCE", "README", "NOTICE"}
+    return path.suffix.lower() in {".md", ".rst"} or path.stem.upper() in {
+        "LICENSE",
+        "LICENCE",
+        "README",
+        "NOTICE",
+    }
 
 
 def _is_glob(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The rows that say what came in: messages, raw bytes and counts, written set-based through the caller's cursor."""
+"""The rows that say what came in: messages, raw bytes and counts, written through the caller's cursor."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 _MESSAGE = (
-    "id, source_id, load_id, credential_id, control_id, digest, kind, via, position, size, received_at, occurred, "
-    "status, reason_code, reason, reason_where, warnings, repeat_of_id, resources, written, undone, resolution, "
-    "resolution_note, attempts"
+    "id, source_id, load_id, credential_id, control_id, digest, kind, via, position, size, received_at, "
+    "occurred, status, reason_code, reason, reason_where, warnings, repeat_of_id, resources, written, "
+    "undone, resolution, resolution_note, attempts"
 )
 _ADVISORY_CLASS = 7_305_220  # any number that no other room uses for its advisory locks
 
@@ -202,8 +202,8 @@ def count(cursor: CursorWrapper, source_id: int, lines: Iterable[Line], now: dat
         )
     for load_id, tally in loads.items():
         cursor.execute(
-            "update connect_load set received = received + %s, stored = stored + %s, repeated = repeated + %s, "
-            "dead = dead + %s, resources = resources + %s where id = %s",
+            "update connect_load set received = received + %s, stored = stored + %s, "
+            "repeated = repeated + %s, dead = dead + %s, resources = resources + %s where id = %s",
             [
                 tally["stored"] + tally["repeated"] + tally["dead"],
                 *(tally["stored"], tally["repeated"], tally["dead"], tally["resources"], load_id),
@@ -225,7 +225,7 @@ def add_flow(
         [source_id, day],
     )
     cursor.execute(
-        "update connect_flowcount set received = received + %s, stored = stored + %s, repeated = repeated + %s, "
-        "dead = dead + %s, resources = resources + %s where source_id = %s and day = %s",
+        "update connect_flowcount set received = received + %s, stored = stored + %s, "
+        "repeated = repeated + %s, dead = dead + %s, resources = resources + %s where source_id = %s and day = %s",
         [stored + repeated + dead, stored, repeated, dead, resources, source_id, day],
     )

@@ -1,4 +1,4 @@
-"""Patients that a source sent are linked to persons, and its merges honoured, in the message's transaction."""
+"""Patients that a source sent are linked to persons, and its merges honoured, with their message."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -22,7 +22,7 @@ class Search:
 
 
 def parse_search(query: str) -> Search:
-    """Return the search of a conditional reference or request; others than by identifier or id find nothing."""
+    """Return the search of a conditional reference or request; only identifier and id are looked up."""
     pairs = parse_qsl(query, keep_blank_values=True)
     if len(pairs) != 1:
         return Search("other", value=query[:200])
@@ -56,7 +56,7 @@ def _identifier_paths() -> dict[str, int]:
 def _holders(
     cursor: CursorWrapper, kind: str, values: Sequence[str], source_id: int
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return id and content of the source's living resources of a type that bear one of the identifier values."""
+    """Return id and content of the source's living resources that bear one of the identifier values."""
     path = _identifier_paths().get(kind)
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(values) if path else 0, 500):
@@ -64,7 +64,8 @@ def _holders(
         marks = ", ".join(["%s"] * len(part))
         cursor.execute(
             "select r.id, r.body from record_token t join record_resource r on r.rid = t.rid "  # noqa: S608 - our own marks
-            f"where t.path = %s and t.code in ({marks}) and r.kind = %s and r.source_id = %s and not r.deleted",
+            f"where t.path = %s and t.code in ({marks}) and r.kind = %s and r.source_id = %s "
+            "and not r.deleted",
             [path, *part, kind_of(kind), source_id],
         )
         for id_, body in cursor.fetchall():
@@ -75,7 +76,7 @@ def _holders(
 def look_up(
     cursor: CursorWrapper, source_id: int, wanted: Iterable[tuple[str, Search]]
 ) -> dict[tuple[str, Search], str]:
-    """Return the platform's ids of the source's resources that the searches find; ambiguous ones find nothing."""
+    """Return the platform's ids of what the searches find among a source's; ambiguous ones find nothing."""
     by_type: dict[str, set[Search]] = {}
     for kind, search in wanted:
         if search.name == "identifier" and search.value:

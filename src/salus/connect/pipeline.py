@@ -57,7 +57,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A batch's receipts, its messages' digests, and how long its transaction held the database, in seconds."""
+    """A batch's receipts, its messages' digests, and the seconds that its transaction held the database."""
 
     receipts: list[Receipt]
     digests: list[bytes]
@@ -320,7 +320,7 @@ def _numbered(arrival: Arrival) -> bool:
 def _revive(
     cursor: CursorWrapper, source: SourceSystem, arrivals: Sequence[Arrival], now: datetime
 ) -> list[Arrival]:
-    """Try dead letters that were sent again: what can be understood by now is stored under its first number."""
+    """Try dead letters that were sent again: what is understood by now is stored under its first number."""
     tried: dict[int, Arrival] = {}
     for arrival in arrivals:
         before = arrival.original
@@ -351,8 +351,8 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
     moment = cursor.db.ops.adapt_datetimefield_value
     cursor.execute(
         "update connect_message set status = 'stored', resolution = 'replayed', resolved_at = %s, kind = %s, "
-        "control_id = %s, occurred = %s, resources = %s, written = %s, warnings = %s, attempts = attempts + 1 "
-        "where id = %s and status = 'dead'",
+        "control_id = %s, occurred = %s, resources = %s, written = %s, warnings = %s, "
+        "attempts = attempts + 1 where id = %s and status = 'dead'",
         [
             moment(now),
             _plain(prepared.kind, 64),
@@ -373,7 +373,8 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
     ledger.add_flow(cursor, source.pk, ledger.city_day(received), 1, 0, -1, resources)
     if load_id is not None:
         cursor.execute(
-            "update connect_load set stored = stored + 1, dead = dead - 1, resources = resources + %s where id = %s",
+            "update connect_load set stored = stored + 1, dead = dead - 1, resources = resources + %s "
+            "where id = %s",
             [resources, load_id],
         )
 

@@ -1,4 +1,4 @@
-"""Database pulls: a read-only query on a hospital's own database, from its watermark on, through the mapping."""
+"""Database pulls: a read-only query on a hospital's own database, from its watermark on."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What every format handler gives back: resources with the sender's ids, and merges, in the order to apply."""
+"""What every format handler gives back: resources with the sender's ids, and merges, in their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,4 +62,6 @@ class SourceProfile:
 class Translator(Protocol):
     """Turns one raw message into translations; raises `Untranslatable` with a reason a person understands."""
 
-    def __call__(self, raw: bytes, source: SourceProfile) -> Translation: ...
+    def __call__(self, raw: bytes, source: SourceProfile) -> Translation:
+        """Return what the message says."""
+        ...

@@ -123,7 +123,7 @@ def _revert(
         report.kept.append(f"{current.type}/{current.id}")
         return None
     before = _before(cursor, current, version)
-    # The state before is stored under the message that wrote it, so that undoing further back goes on from there.
+    # The state before goes under the message that wrote it, so that undoing further back goes on from it.
     if before is None or before.deleted:
         write = store.Write(
             current.type,

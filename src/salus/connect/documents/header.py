@@ -82,7 +82,8 @@ def parse(raw: bytes) -> Any:
         raise Untranslatable(
             "not-xml", "the document is not well-formed XML", where=f"line {fault.lineno or 0}"
         ) from None
-    if root.getroottree().docinfo.doctype:
+    docinfo: Any = root.getroottree().docinfo
+    if docinfo.doctype:
         raise Untranslatable(
             "xml-doctype", "a document with a type declaration is not taken", fix="Send it without."
         )

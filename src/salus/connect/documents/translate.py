@@ -95,7 +95,7 @@ def _patient(header: Header, key: Id) -> dict[str, Any]:
 
 
 def _party(kind: str, party: Party) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return a Practitioner or Organization and the reference to it; None if the header does not identify it."""
+    """Return a Practitioner or Organization and the reference to it; None if nothing identifies it."""
     named = [one for one in party.ids if one.extension]
     if not named:
         return None

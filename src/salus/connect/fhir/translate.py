@@ -119,6 +119,11 @@ def _entry_id(resource: dict[str, Any] | None, full_url: Any, url: Any, where: s
     return None
 
 
+def _part(entry: dict[str, Any], name: str) -> dict[str, Any]:
+    part = entry.get(name)
+    return part if isinstance(part, dict) else {}
+
+
 class _Reader:
     """A Bundle being read: the addresses of its entries and what they become."""
 
@@ -133,8 +138,7 @@ class _Reader:
         """Read one entry."""
         if not isinstance(entry, dict):
             raise Untranslatable("not-fhir", "the entry is not an object", where=where)
-        request = entry.get("request") if isinstance(entry.get("request"), dict) else {}
-        search = entry.get("search") if isinstance(entry.get("search"), dict) else {}
+        request, search = _part(entry, "request"), _part(entry, "search")
         method = str(request.get("method", "PUT")).upper()
         url, full_url = request.get("url"), entry.get("fullUrl")
         if search.get("mode") == "outcome" or method in {"GET", "HEAD"}:
@@ -147,7 +151,7 @@ class _Reader:
             raise Untranslatable(
                 "patch-not-taken", "a feed cannot patch; send the whole resource", where=where
             )
-        resource = entry.get("resource")
+        resource: Any = entry.get("resource")
         if resource is None and isinstance(entry.get("response"), dict):
             return
         kind = _type_of(resource, f"{where}.resource")

@@ -288,7 +288,11 @@ def _pull(section: Any, tables: tuple[Table, ...]) -> Pull:
         raise Invalid("mapping", f"there is no table {section['table']!r}", where=where)
     start = section.get("start")
     return Pull(
-        *(str(section[key]) for key in ("name", "table", "url_env", "query", "watermark")),
+        name=str(section["name"]),
+        table=str(section["table"]),
+        url_env=str(section["url_env"]),
+        query=str(section["query"]),
+        watermark=str(section["watermark"]),
         start=start if isinstance(start, int) else (None if start is None else str(start)),
         every=int(section.get("every", 300)),
         batch=int(section.get("batch", 500)),

@@ -1,4 +1,4 @@
-"""Rows of CSV files and workbooks, streamed; a row that cannot be read is a fault, never the end of the file."""
+"""Rows of CSV files and workbooks, streamed; an unreadable row is a fault, never the end of the file."""
 
 import codecs
 import csv

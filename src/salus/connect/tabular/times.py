@@ -11,7 +11,8 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 _ISO = re.compile(
-    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?)?)?"
+    r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*"
+    r"(Z|[+-]\d{2}:?\d{2})?)?)?)?"
 )
 _DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",

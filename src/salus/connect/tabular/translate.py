@@ -26,7 +26,7 @@ def row_bytes(
 
 
 def row_digest(table: Table, cells: Mapping[str, str | None], stated: datetime | None) -> bytes:
-    """Return the 16 bytes that make two rows the same message: table, cells, and the file's date if it counts."""
+    """Return the 16 bytes that make two rows one message: table, cells, and the file's date if it counts."""
     day = stated.isoformat() if stated is not None else None
     return blake2b(orjson.dumps([table.name, cells, day]), digest_size=16).digest()
 
@@ -67,8 +67,9 @@ def translate_row(
     row: int = 0,
     stated: datetime | None = None,
 ) -> Translation:
-    """Return what a row becomes. `cells` are texts as written; `stated` is the time that the file's name gives.
+    """Return what a row becomes.
 
+    `cells` are texts as written; `stated` is the time that the file's name gives.
     Raises Untranslatable with the column and element where the row does not fit its mapping.
     """
     missing = table.missing

@@ -62,7 +62,9 @@ class UploadForm(forms.Form):
     )
     file = forms.FileField(
         label=gettext_lazy("File"),
-        help_text=gettext_lazy("FHIR JSON or NDJSON, HL7 v2, CSV or Excel with the source's mapping, CDA, zip."),
+        help_text=gettext_lazy(
+            "FHIR JSON or NDJSON, HL7 v2, CSV or Excel with the source's mapping, CDA, zip."
+        ),
     )
 
 
@@ -126,7 +128,9 @@ def preview(request: HttpRequest, token: str) -> HttpResponseBase:
         "preview": seen,
         "counts": _counts(seen),
         "reasons": [(reason_title(code), n) for code, n in seen.reasons.most_common()] if seen else [],
-        "rows": [(position, receipt, reason_title(receipt.code)) for position, receipt in seen.rows] if seen else [],
+        "rows": [(position, receipt, reason_title(receipt.code)) for position, receipt in seen.rows]
+        if seen
+        else [],
     }
     return render(request, "connect/preview.html", context)
 
@@ -172,7 +176,10 @@ def undo(request: HttpRequest, number: int) -> HttpResponseBase:
             report = undo_load(load, actor=actor)
             messages.success(
                 request,
-                _("%(messages)s messages undone; %(kept)s resources stay because something later changed them.")
+                _(
+                    "%(messages)s messages undone; "
+                    "%(kept)s resources stay because something later changed them."
+                )
                 % {"messages": report.messages, "kept": len(report.kept)},
             )
     except SalusError as fault:

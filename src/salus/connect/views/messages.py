@@ -52,9 +52,7 @@ def dead(request: HttpRequest) -> HttpResponseBase:
     reasons = grouped.annotate(count=Count("id")).order_by("-count")
     context = {
         "title": _("Dead letters"),
-        "reasons": [
-            {**row, "title": reason_title(row["reason_code"])} for row in reasons[:20]
-        ],
+        "reasons": [{**row, "title": reason_title(row["reason_code"])} for row in reasons[:20]],
     }
     return DeadLetterTable(request, rows).respond("connect/dead_letters.html", context)
 
@@ -119,11 +117,18 @@ def content(request: HttpRequest, number: int) -> HttpResponseBase:
     message = _visible(request, number, "read")
     principal = access.principal(request)
     looked = audit.entry(
-        principal, "read", resource_type="message", detail={"message": message.pk, "source": message.source.code}
+        principal,
+        "read",
+        resource_type="message",
+        detail={"message": message.pk, "source": message.source.code},
     )
     raw = dead_letters.raw_of(message, actor=looked)
     form = None
-    if message.status == Status.DEAD and not message.resolution and policy.permits(principal, "correct", "message"):
+    if (
+        message.status == Status.DEAD
+        and not message.resolution
+        and policy.permits(principal, "correct", "message")
+    ):
         present = dead_letters.present_text(message)
         form = EditForm(initial={"text": decoded(present, message.source.charset)[0]})
     text, whole = decoded(raw[:_SHOWN_BYTES], message.source.charset)
@@ -156,7 +161,9 @@ def edit(request: HttpRequest, number: int) -> HttpResponseBase:
     if not form.is_valid():
         messages.error(request, _("The corrected message is empty."))
         return HttpResponseRedirect(reverse("connect:message", args=[number]))
-    text = form.cleaned_data["text"].replace("\r\n", "\r" if form.cleaned_data["text"].startswith("MSH") else "\n")
+    text = form.cleaned_data["text"].replace(
+        "\r\n", "\r" if form.cleaned_data["text"].startswith("MSH") else "\n"
+    )
     principal = access.principal(request)
     try:
         encoded = text.encode(message.source.charset or "utf-8", "strict")
@@ -201,7 +208,9 @@ def replay_many(request: HttpRequest) -> HttpResponseBase:
         messages.success(request, stored_words(dead_letters.replay(letters, actor=actor).stored))
     else:
         tasks.replay.enqueue(source, reason, actor)
-        messages.success(request, _("The replay was handed to a worker; this list gets shorter as it goes on."))
+        messages.success(
+            request, _("The replay was handed to a worker; this list gets shorter as it goes on.")
+        )
     return HttpResponseRedirect(reverse("connect:dead-letters"))
 
 

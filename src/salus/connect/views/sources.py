@@ -1,4 +1,4 @@
-"""The pages of source systems: the register with the flow of messages, one source, its mapping and credentials."""
+"""The pages of source systems: the register with the flow, one source, its mapping and credentials."""
 
 from typing import Any
 
@@ -24,7 +24,9 @@ _DAYS_SHOWN = 14
 
 
 def _total(name: str) -> Any:
-    sums = FlowCount.objects.filter(source=OuterRef("pk")).order_by().values("source").annotate(total=Sum(name))
+    sums = (
+        FlowCount.objects.filter(source=OuterRef("pk")).order_by().values("source").annotate(total=Sum(name))
+    )
     return Coalesce(Subquery(sums.values("total")), 0)
 
 
@@ -32,7 +34,9 @@ def _total(name: str) -> Any:
 def show(request: HttpRequest) -> HttpResponseBase:
     """List the sources and show that every message that came is accounted for."""
     names = ("received", "stored", "repeated", "dead")
-    rows = SourceSystem.objects.select_related("institution").annotate(**{name: _total(name) for name in names})
+    rows = SourceSystem.objects.select_related("institution").annotate(
+        **{name: _total(name) for name in names}
+    )
     context = {"title": _("Sources and message flow"), "flow": queries.flow()}
     return SourceTable(request, rows).respond("connect/sources.html", context)
 
@@ -42,7 +46,9 @@ class MappingForm(forms.Form):
 
     mapping = forms.CharField(
         label=gettext_lazy("Mapping (TOML)"),
-        help_text=gettext_lazy("The language is described in docs/connect.md. A change is kept as a new revision."),
+        help_text=gettext_lazy(
+            "The language is described in docs/connect.md. A change is kept as a new revision."
+        ),
         widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "code"}),
         strip=False,
         required=False,
@@ -131,7 +137,9 @@ def issue(request: HttpRequest, code: str) -> HttpResponseBase:
 def revoke(request: HttpRequest, code: str, number: int) -> HttpResponseBase:
     """End a credential."""
     credential = get_object_or_404(SourceCredential, pk=number, source__code=code)
-    if (asked := confirm.needed(request, _("End this credential now? Its sender will be refused."))) is not None:
+    if (
+        asked := confirm.needed(request, _("End this credential now? Its sender will be refused."))
+    ) is not None:
         return asked
     sources.revoke(credential)
     messages.success(request, _("The credential has ended."))
@@ -140,4 +148,6 @@ def revoke(request: HttpRequest, code: str, number: int) -> HttpResponseBase:
 
 def stored_words(count: int) -> str:
     """Return how many messages were stored, in words."""
-    return ngettext("%(count)s message was stored.", "%(count)s messages were stored.", count) % {"count": count}
+    return ngettext("%(count)s message was stored.", "%(count)s messages were stored.", count) % {
+        "count": count
+    }

@@ -139,7 +139,11 @@ class LoadTable(Table):
     caption = _("Loads")
     columns = (
         Column(
-            "id", _("Number"), kind="code", sort="id", link=lambda load: reverse("connect:load", args=[load.pk])
+            "id",
+            _("Number"),
+            kind="code",
+            sort="id",
+            link=lambda load: reverse("connect:load", args=[load.pk]),
         ),
         Column("name", _("File or pull"), sort="name", wide=True),
         Column("source__code", _("Source"), kind="code", sort="source__code"),
