@@ -5,14 +5,16 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel.policy import Principal, Target
 from salus.record.identity import rows
-from salus.record.store import Written
+
+if TYPE_CHECKING:
+    from salus.record.store.types import Written
 
 NONE: frozenset[str] = frozenset()
 _NEVER = frozenset({"Patient", "Practitioner", "PractitionerRole", "Organization", "Location", "Person"})
@@ -64,7 +66,7 @@ def categories(resource_type: str, body: bytes) -> frozenset[str]:
     return frozenset(found)
 
 
-def note(cursor: CursorWrapper, written: Sequence[Written]) -> None:
+def note(cursor: CursorWrapper, written: "Sequence[Written]") -> None:
     """Keep the categories of resources just written, for lists; in the writer's transaction."""
     changed = [w for w in written if w.outcome in ("created", "updated") and w.type not in _NEVER]
     again = [(w.rid,) for w in changed if w.outcome == "updated"]

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from django.db.backends.utils import CursorWrapper
 
+from salus.record import sensitive
 from salus.record.rules.r4 import kind_of, type_names
 from salus.record.store import stamp
 from salus.record.store.extract import IndexRows
@@ -78,10 +79,12 @@ def write(cursor: CursorWrapper, writes: Sequence[Write], *, now: datetime) -> l
         raise VersionConflict(
             "version-conflict", "Others keep writing the same resources", fix="Send the batch again"
         )
-    return [
+    written = [
         Written(outcome, row.rid, version, row.type, row.id, row.person_id, row.patient_rid, body)
         for row, outcome, version, body in batch.results
     ]
+    sensitive.note(cursor, written)
+    return written
 
 
 def _decide(store: Tables, writes: Sequence[Write], at: int) -> _Batch:
