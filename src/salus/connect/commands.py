@@ -15,6 +15,15 @@ from salus.kernel.errors import Invalid, SalusError
 app = typer.Typer()
 mllp.attach(app)
 
+
+@app.callback()
+def _start() -> None:
+    import django
+
+    django.setup()
+
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Schema = Annotated[
     bool, typer.Option("--schema", help="Print what is read and the columns given, then stop.")

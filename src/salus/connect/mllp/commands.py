@@ -47,6 +47,9 @@ def listen(
             tls = server_tls(str(certificate), str(key), str(client_ca) if client_ca else None)
         except (OSError, ssl.SSLError) as error:
             raise Invalid("bad-tls", f"The certificate cannot be used ({type(error).__name__})") from None
+    import django
+
+    django.setup()  # the server starts this command in a process of its own
     from salus.connect.mllp.reception import receiver
 
     limits = Limits(max_bytes=max_mb * MEBIBYTE, idle_timeout=idle_timeout)
