@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 from django.db import close_old_connections, connections, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
@@ -126,13 +126,22 @@ def run_dispatcher(stop: threading.Event, *, interval: float = 0.5) -> None:
 
 
 def _due() -> list[str]:
-    newest = OutboxEvent.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
-    now = timezone.now()
-    rows = HandlerCursor.objects.filter(name__in=list(_subscriptions), paused=False)
-    rows = rows.filter(Q(next_attempt=None) | Q(next_attempt__lte=now))
-    if connections["default"].vendor == "sqlite":
-        rows = rows.filter(seq__lt=newest)
-    return list(rows.values_list("name", flat=True))
+    """Return the handlers that may run and have something before them, by one look without a lock."""
+    connection = connections["default"]
+    after = "e.seq > c.seq"
+    if connection.vendor == "postgresql":
+        after = (
+            "(e.xid, e.seq) > (c.xid, c.seq)"
+            " and e.xid < ((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select c.name from kernel_handlercursor c where not c.paused"  # noqa: S608 - constant text
+            " and (c.next_attempt is null or c.next_attempt <= %s)"
+            f" and exists (select 1 from kernel_outboxevent e where {after})",
+            [connection.ops.adapt_datetimefield_value(timezone.now())],
+        )
+        return [name for (name,) in cursor.fetchall() if name in _subscriptions]
 
 
 def _ensure_cursors() -> None:
@@ -191,11 +200,10 @@ def _run(name: str, limit: int) -> int:
 
 
 def _advance(name: str, place: Position, handled: int) -> None:
-    cursor = HandlerCursor.objects.get(name=name)
     HandlerCursor.objects.filter(name=name, owner=_owner.name).update(
         xid=place.xid,
         seq=place.seq,
-        handled=cursor.handled + handled,
+        handled=F("handled") + handled,
         attempts=0,
         next_attempt=None,
         last_error="",

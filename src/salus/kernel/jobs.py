@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import close_old_connections, connections, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 from django_tasks import task
@@ -86,13 +87,12 @@ def run_now(name: str) -> None:
         error = describe(failure)
         raise
     finally:
-        row = PeriodicJob.objects.get(pk=name)
         PeriodicJob.objects.filter(pk=name).update(
             running_since=None,
             last_finished=timezone.now(),
             last_error=error,
-            runs=row.runs + 1,
-            failures=row.failures + bool(error),
+            runs=F("runs") + 1,
+            failures=F("failures") + int(bool(error)),
         )
 
 
