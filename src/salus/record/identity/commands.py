@@ -15,7 +15,7 @@ def link(
     records: Annotated[Path | None, typer.Argument(help="A CSV file of people, one record a row.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where clusters go (CSV).")] = None,
     model: Annotated[Path | None, typer.Option(help="The model file: read, or written with --train.")] = None,
-    train: Annotated[bool, typer.Option("--train", help="Learn weights from this file first.")] = False,
+    learn: Annotated[bool, typer.Option("--train", help="Learn weights from this file first.")] = False,
     columns: Annotated[Path | None, typer.Option(help="TOML: [columns] with column = kind.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Join from this match weight (bits) up.")] = None,
     one_a_source: Annotated[bool, typer.Option(help="No source has one person twice.")] = False,
@@ -45,7 +45,7 @@ def link(
         raise Invalid("link-file", "The file that names the columns is not there", where=str(columns))
     layout, rows = schemas.read_csv(records, columns)
     people = batch.table(layout, rows, today=date.today())
-    if train or model is None:
+    if learn or model is None:
         learned = batch.train(layout, people, seed=seed)
         if model is not None:
             learned.save(model)
@@ -63,6 +63,20 @@ def link(
     )
 
 
+def train(
+    seed: Annotated[int, typer.Option(help="Seed of the random pairs used in training.")] = 1,
+) -> None:
+    """Train the weights for arriving records on this installation's own patients, without labels."""
+    import django
+
+    django.setup()
+    from salus.record.identity import training
+
+    training.train_from_records(today=date.today(), seed=seed)
+    Console(stderr=True).print("The new weights are in force for records that arrive from now on.")
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the room's identity commands to its command line."""
     app.command("link")(link)
+    app.command("train")(train)
