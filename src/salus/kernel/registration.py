@@ -1,5 +1,5 @@
-"""What the kernel room registers with the ground when Django starts."""
+"""What the kernel room registers when Django starts."""
 
 
 def register() -> None:
-    """Register pages and providers."""
+    """Register nothing: the kernel is the ground that the other rooms register with."""

@@ -189,7 +189,7 @@ def _crumbs() -> list[tuple[str, str]]:
 
 def told(form: forms.Form, error: SalusError) -> None:
     """Put a refusal of a service where it belongs in a form."""
-    form.add_error(error.where if error.where in form.fields else None, error.message)
+    form.add_error(error.where if error.where in form.fields else None, _(error.message))
 
 
 @access.may("create", "account")
@@ -292,7 +292,7 @@ def revoke(request: HttpRequest, number: int, grant_number: int) -> HttpResponse
     try:
         services.revoke_role(access.principal(request), row)
     except SalusError as error:
-        messages.error(request, error.message)
+        messages.error(request, _(error.message))
     else:
         text = _("The role is revoked: %(role)s.") % {"role": row.get_role_display()}
         undo.offer(request, text, reverse("web:grant-restore", args=[number, grant_number]))
@@ -310,7 +310,7 @@ def restore(request: HttpRequest, number: int, grant_number: int) -> HttpRespons
             institution=row.institution, district=row.district, sensitive=row.sensitive.split(),
         )  # fmt: skip
     except SalusError as error:
-        messages.error(request, error.message)
+        messages.error(request, _(error.message))
     else:
         messages.success(request, _("The role is granted again."))
     return HttpResponseRedirect(reverse("web:account-page", args=[number]))

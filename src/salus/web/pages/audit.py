@@ -254,7 +254,7 @@ def emergency(request: HttpRequest, number: int) -> HttpResponse:
                 access.principal(request), row, form.cleaned_data["finding"], now=timezone.now()
             )
         except SalusError as error:
-            form.add_error(None, error.message)
+            form.add_error(None, _(error.message))
         else:
             messages.success(request, _("The finding is recorded."))
             return HttpResponseRedirect(reverse("web:emergencies"))

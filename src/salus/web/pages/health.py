@@ -199,7 +199,7 @@ def settle_failure(request: HttpRequest, number: int) -> HttpResponse:
         else:
             events.retry_failure(number)
     except SalusError as error:
-        messages.error(request, error.message)
+        messages.error(request, _(error.message))
     except Exception as error:  # noqa: BLE001 - a handler may raise anything; the reader is told what kind
         messages.error(request, _("It failed again: %(kind)s") % {"kind": type(error).__name__})
     else:

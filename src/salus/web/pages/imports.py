@@ -94,7 +94,7 @@ def upload(request: HttpRequest, name: str) -> HttpResponse:
         try:
             batch = imports.stage(access.principal(request), importer, file.name, file.read(LARGEST + 1))
         except SalusError as error:
-            form.add_error("file", " ".join(filter(None, (error.message, error.fix))))
+            form.add_error("file", " ".join(_(text) for text in (error.message, error.fix) if text))
         else:
             return HttpResponseRedirect(reverse("web:import-batch", args=[name, batch.pk]))
     context: dict[str, Any] = {
