@@ -103,7 +103,7 @@ class Context:
     def code(self, text: str) -> str:
         """Return a text as a FHIR code: trimmed, single spaces."""
         text = self.clean(text)
-        return " ".join(text.split()) if not text.isalnum() else text
+        return " ".join(text.split()) if " " in text or not text.isprintable() else text
 
     def warn(self, text: str) -> None:
         """Note something odd, once, where it was. Never put a value in it: it may be a resident's."""

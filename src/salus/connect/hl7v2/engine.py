@@ -71,22 +71,24 @@ def apply(ctx: Context, segment: str, fields: list[str], resource: Resource) -> 
 
     An explicit null (`""`) puts None, which an overlay takes as "remove".
     """
-    count = len(fields)
-    for number, where, setter in compiled(segment, resource["resourceType"]):
-        if number >= count:
-            break
-        raw = fields[number]
-        if raw:
-            ctx.where = where
-            setter(ctx, resource, raw)
+    for raw, row in zip(fields, compiled(segment, resource["resourceType"]), strict=False):
+        if raw and row is not None:
+            ctx.where = row[0]
+            for setter in row[1]:
+                setter(ctx, resource, raw)
     return resource
 
 
 @lru_cache(maxsize=256)
-def compiled(segment: str, kind: str) -> list[tuple[int, str, Setter]]:
-    """Return the setters of one segment map, in field order."""
-    found = segment_maps().get((segment, kind), [])
-    return [(mapping.field, f"{segment}-{mapping.field}", _setter(mapping)) for mapping in found]
+def compiled(segment: str, kind: str) -> list[tuple[str, list[Setter]] | None]:
+    """Return the setters of one segment map by field number; None where a field is not mapped."""
+    mappings = segment_maps().get((segment, kind), [])
+    rows: list[tuple[str, list[Setter]] | None] = [None] * (max((m.field for m in mappings), default=-1) + 1)
+    for mapping in mappings:
+        row = rows[mapping.field] or (f"{segment}-{mapping.field}", [])
+        row[1].append(_setter(mapping))
+        rows[mapping.field] = row
+    return rows
 
 
 def _setter(mapping: Mapping) -> Setter:
