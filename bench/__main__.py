@@ -62,8 +62,12 @@ def main(arguments: list[str]) -> int:
     """Run the figures asked for; 0 when each reached its target."""
     parser = argparse.ArgumentParser(prog="./salus bench", description=__doc__)
     parser.add_argument("room", nargs="?", help="only this room's figures")
-    parser.add_argument("--only", action="append", metavar="FIGURE", help="only this figure (may be repeated)")
-    parser.add_argument("--list", action="store_true", help="print the figures' names and targets, run nothing")
+    parser.add_argument(
+        "--only", action="append", metavar="FIGURE", help="only this figure (may be repeated)"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the figures' names and targets, run nothing"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument("--quick", action="store_true", help="the short seeded form")
     asked = parser.parse_args(arguments)

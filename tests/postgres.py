@@ -20,7 +20,9 @@ class NoServer(Exception):
 def _answers(url: str) -> bool:
     try:
         with psycopg.connect(url, connect_timeout=3) as connection:
-            row = connection.execute("select rolcreatedb from pg_roles where rolname = current_user").fetchone()
+            row = connection.execute(
+                "select rolcreatedb from pg_roles where rolname = current_user"
+            ).fetchone()
             return bool(row and row[0])
     except psycopg.Error:
         return False

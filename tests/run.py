@@ -1,8 +1,8 @@
 """Run every check and every test, on SQLite and on PostgreSQL; `./salus test` is this.
 
-    ./salus test                     everything
-    ./salus test tests/kernel -k x   only these tests, on SQLite
-    ./salus test --postgres PATH…    only these tests, on PostgreSQL
+./salus test                     everything
+./salus test tests/kernel -k x   only these tests, on SQLite
+./salus test --postgres PATH…    only these tests, on PostgreSQL
 """
 
 import os
@@ -31,7 +31,10 @@ def run(name: str, command: list[str], environment: dict[str, str]) -> bool:
     begun = time.monotonic()
     print(f"── {name}", flush=True)
     code = subprocess.call(command, cwd=ROOT, env=environment)
-    print(f"── {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - begun:.0f} s", flush=True)
+    print(
+        f"── {name}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - begun:.0f} s",
+        flush=True,
+    )
     return code == 0
 
 
@@ -40,7 +43,11 @@ def environment() -> Iterator[dict[str, str]]:
     """Give an environment in which Salus keeps its files in a folder of this run's own."""
     with tempfile.TemporaryDirectory(prefix="salus-test-") as folder:
         kept = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
-        yield kept | {"SALUS_DATA_DIR": folder, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "salus.settings"}
+        yield kept | {
+            "SALUS_DATA_DIR": folder,
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "salus.settings",
+        }
 
 
 def on_postgres(arguments: list[str]) -> bool:

@@ -27,7 +27,9 @@ ROOMS = {
 
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Where Salus keeps its files; also SALUS_DATA_DIR.", show_default="./var"),
+    typer.Option(
+        "--data-dir", help="Where Salus keeps its files; also SALUS_DATA_DIR.", show_default="./var"
+    ),
 ]
 
 
@@ -54,7 +56,9 @@ def demo(
 
 @app.command()
 def load(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: FHIR, HL7 v2, CSV, Excel, CDA, zip.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders: FHIR, HL7 v2, CSV, Excel, CDA, zip.")
+    ],
     source: Annotated[str, typer.Option(help="The source system that the files come from.")],
     format: Annotated[str | None, typer.Option(help="Only when the content does not tell.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="A TOML mapping for CSV and Excel.")] = None,
@@ -84,7 +88,9 @@ def migrate(data_dir: DataDir = None) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the pages and the FHIR API.")] = 8000,
-    mllp_port: Annotated[int | None, typer.Option(help="Port of the HL7 v2 listener; none without it.")] = None,
+    mllp_port: Annotated[
+        int | None, typer.Option(help="Port of the HL7 v2 listener; none without it.")
+    ] = None,
     worker: Annotated[bool, typer.Option(help="Run the background worker too.")] = True,
     data_dir: DataDir = None,
 ) -> None:

@@ -14,7 +14,9 @@ from salus.record.smart.settings import OAUTH2_PROVIDER as OAUTH2_PROVIDER
 
 DATA_DIR = Path(os.environ.get("SALUS_DATA_DIR", "var")).resolve()
 DEBUG = False
-SQLITE_MAX_PAGES = int(os.environ.get("SALUS_SQLITE_MAX_PAGES", str(2**32 - 2)))  # a quota for each SQLite file
+SQLITE_MAX_PAGES = int(
+    os.environ.get("SALUS_SQLITE_MAX_PAGES", str(2**32 - 2))
+)  # a quota for each SQLite file
 
 
 def _secret_key() -> str:
@@ -55,7 +57,9 @@ def _sqlite(name: str) -> dict[str, Any]:
 def _postgres(url: str, *, suffix: str = "") -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
-        raise SalusError("database-url", "DATABASE_URL is not a PostgreSQL address", fix="Use postgres://user@host/name")
+        raise SalusError(
+            "database-url", "DATABASE_URL is not a PostgreSQL address", fix="Use postgres://user@host/name"
+        )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) + suffix,
@@ -157,7 +161,10 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 SOCIALACCOUNT_ADAPTER = "salus.web.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_LOGIN_ON_GET = False
 # An OpenID Connect provider: its address, this installation's client id and secret there, and its name.
-_oidc = {name: os.environ.get(f"SALUS_OIDC_{name.upper()}", "") for name in ("server", "client_id", "secret", "name")}
+_oidc = {
+    name: os.environ.get(f"SALUS_OIDC_{name.upper()}", "")
+    for name in ("server", "client_id", "secret", "name")
+}
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
         "APPS": [
@@ -223,7 +230,10 @@ CONTENT_SECURITY_POLICY = {
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
         # Browsers hold a form's redirects to this too, and signing in by OpenID begins with one.
-        "form-action": ["'self'", *([f"https://{urlsplit(_oidc['server']).netloc}"] if _oidc["server"] else [])],
+        "form-action": [
+            "'self'",
+            *([f"https://{urlsplit(_oidc['server']).netloc}"] if _oidc["server"] else []),
+        ],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
     }

@@ -52,7 +52,12 @@ class State:
         if todo:
             self.done.append(name)
             self.seconds += time.monotonic() - begun
-            kept = {"residents": self.residents, "seed": self.seed, "done": self.done, "seconds": self.seconds}
+            kept = {
+                "residents": self.residents,
+                "seed": self.seed,
+                "done": self.done,
+                "seconds": self.seconds,
+            }
             self.path.write_text(json.dumps(kept))
 
 

@@ -10,7 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-WORDS = ("river", "maple", "lantern", "harbour", "orchid", "granite", "meadow", "cinnamon", "violet", "summit")
+WORDS = (
+    "river",
+    "maple",
+    "lantern",
+    "harbour",
+    "orchid",
+    "granite",
+    "meadow",
+    "cinnamon",
+    "violet",
+    "summit",
+)
 FILE = "demo-accounts.json"
 
 
@@ -78,7 +89,9 @@ def _places() -> dict[str, Place]:
     }
 
 
-BUSIEST = "select institution_id from record_carerelation group by institution_id order by count(*) desc limit 1"
+BUSIEST = (
+    "select institution_id from record_carerelation group by institution_id order by count(*) desc limit 1"
+)
 MOST_CONTRACTED = (
     "select c.code from record_contract c join kernel_staff s on s.code = c.code"
     " group by c.code order by count(*) desc, c.code limit 1"

@@ -50,7 +50,9 @@ def measure(folder: Path) -> Figures:
     from salus.connect.models import Message, SourceSystem
     from salus.record.models import Person, PersonStatus, Resource, ReviewPair, ReviewStatus
 
-    statuses = {status: Message.objects.filter(status=status).count() for status in ("stored", "repeated", "dead")}
+    statuses = {
+        status: Message.objects.filter(status=status).count() for status in ("stored", "repeated", "dead")
+    }
     scored = linkage(folder / "truth", links())
     return Figures(
         sources=SourceSystem.objects.count(),

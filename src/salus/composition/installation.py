@@ -54,7 +54,9 @@ def create_database(database: dict[str, Any]) -> None:
         ) from None
     except psycopg.OperationalError:
         raise SalusError(
-            "database-refused", "The database server does not answer or refuses this role", fix="Check DATABASE_URL."
+            "database-refused",
+            "The database server does not answer or refuses this role",
+            fix="Check DATABASE_URL.",
         ) from None
 
 

@@ -58,7 +58,9 @@ def restore(source: Path, *, force: bool = False) -> None:
         manifest = json.loads((source / "manifest.json").read_text())
     except (OSError, ValueError):
         raise SalusError(
-            "backup-unreadable", f"{source} holds no complete backup", fix="Name a folder made by `salus backup`."
+            "backup-unreadable",
+            f"{source} holds no complete backup",
+            fix="Name a folder made by `salus backup`.",
         ) from None
     data_dir = Path(settings.DATA_DIR)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -129,15 +131,21 @@ def _save(database: dict[str, Any], folder: Path, alias: str) -> dict[str, Any]:
 def _bring_back(database: dict[str, Any], source: Path, saved: dict[str, Any], *, force: bool) -> None:
     if database["ENGINE"] != saved["engine"]:
         raise SalusError(
-            "backup-engine", "The backup was made on another kind of database", fix="Set DATABASE_URL to the same kind."
+            "backup-engine",
+            "The backup was made on another kind of database",
+            fix="Set DATABASE_URL to the same kind.",
         )
     file = source / saved["file"]
     if _sha256(file) != saved["sha256"]:
-        raise SalusError("backup-damaged", f"{file.name} is not what was written at the backup", fix="Use another copy.")
+        raise SalusError(
+            "backup-damaged", f"{file.name} is not what was written at the backup", fix="Use another copy."
+        )
     if database["ENGINE"].endswith("sqlite3"):
         place = Path(database["NAME"])
         if place.exists() and not force:
-            raise SalusError("restore-occupied", f"{place.name} exists already", fix="Add --force to replace it.")
+            raise SalusError(
+                "restore-occupied", f"{place.name} exists already", fix="Add --force to replace it."
+            )
         for leftover in (place, place.with_name(place.name + "-wal"), place.with_name(place.name + "-shm")):
             leftover.unlink(missing_ok=True)
         arriving = place.with_name(place.name + ".arriving")
@@ -162,11 +170,18 @@ def _bring_back_postgres(database: dict[str, Any], file: Path, *, force: bool) -
         if row and row[0]:
             if not force:
                 raise SalusError(
-                    "restore-occupied", f"Database {database['NAME']} is not empty", fix="Add --force to replace it."
+                    "restore-occupied",
+                    f"Database {database['NAME']} is not empty",
+                    fix="Add --force to replace it.",
                 )
             connection.execute("drop schema public cascade")
             connection.execute("create schema public")
-    _run_tool("pg_restore", database, ["--no-owner", "--exit-on-error", "--single-transaction", str(file)], flag="-d")
+    _run_tool(
+        "pg_restore",
+        database,
+        ["--no-owner", "--exit-on-error", "--single-transaction", str(file)],
+        flag="-d",
+    )
 
 
 def _given(database: dict[str, Any]) -> dict[str, str]:
@@ -178,13 +193,19 @@ def _given(database: dict[str, Any]) -> dict[str, str]:
 def _run_tool(tool: str, database: dict[str, Any], arguments: list[str], *, flag: str = "") -> None:
     program = shutil.which(tool)
     if program is None:
-        raise SalusError("tool-missing", f"{tool} is not installed", fix="Install PostgreSQL's client programs.")
+        raise SalusError(
+            "tool-missing", f"{tool} is not installed", fix="Install PostgreSQL's client programs."
+        )
     given = _given(database)
     environment = {"PGUSER": "user", "PGPASSWORD": "password", "PGHOST": "host", "PGPORT": "port"}
     secrets = {variable: given[key] for variable, key in environment.items() if key in given}
     target = [flag, given["dbname"]] if flag else [given["dbname"]]
     done = subprocess.run(  # noqa: S603  a fixed program; the password travels in the environment, not in the list
-        [program, *arguments, *target], env={**os.environ, **secrets}, capture_output=True, text=True, check=False
+        [program, *arguments, *target],
+        env={**os.environ, **secrets},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no words"])[-1]
@@ -204,5 +225,7 @@ def _sha256(file: Path) -> str:
 
 
 def _report(words: str, manifest: dict[str, Any]) -> None:
-    rows = sum(table["rows"] for database in manifest["databases"].values() for table in database["tables"].values())
+    rows = sum(
+        table["rows"] for database in manifest["databases"].values() for table in database["tables"].values()
+    )
     Console(stderr=True).print(f"{words}: {rows:,} rows in {len(manifest['databases'])} databases.")

@@ -53,7 +53,14 @@ def children(host: str, port: int, mllp_port: int | None, *, worker: bool) -> li
     """Return what has to run. The access log is off: addresses of searches can hold identifiers."""
     salus = [sys.executable, "-m", "salus.cli"]
     web = [sys.executable, "-m", "uvicorn", "salus.asgi:application", "--host", host, "--port", str(port)]
-    web += ["--no-access-log", "--log-level", "warning", "--no-server-header", "--timeout-graceful-shutdown", "10"]
+    web += [
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "--no-server-header",
+        "--timeout-graceful-shutdown",
+        "10",
+    ]
     wanted = [Child("web", web)]
     if worker:
         wanted.append(Child("worker", [*salus, "worker"]))
