@@ -109,16 +109,17 @@ OBSERVATION_SEARCHES = st.one_of(
 )
 
 
+def several(one: st.SearchStrategy[Resource]) -> st.SearchStrategy[list[Resource]]:
+    """Return one to eight resources."""
+    return st.lists(one, min_size=1, max_size=8)
+
+
 def searches(one: st.SearchStrategy[tuple[str, str]]) -> st.SearchStrategy[list[list[tuple[str, str]]]]:
     """Return several searches of one to three parameters."""
     return st.lists(st.lists(one, min_size=1, max_size=3), min_size=8, max_size=12)
 
 
 CASES = st.one_of(
-    st.tuples(st.just("Patient"), st.lists(patients(), min_size=1, max_size=8), searches(PATIENT_SEARCHES)),
-    st.tuples(
-        st.just("Observation"),
-        st.lists(observations(), min_size=1, max_size=8),
-        searches(OBSERVATION_SEARCHES),
-    ),
+    st.tuples(st.just("Patient"), several(patients()), searches(PATIENT_SEARCHES)),
+    st.tuples(st.just("Observation"), several(observations()), searches(OBSERVATION_SEARCHES)),
 )

@@ -6,6 +6,7 @@ Everything works through the caller's Django cursor, so that it is part of the c
 from salus.kernel.feed import Position
 from salus.record.store.changes import changes, reassign
 from salus.record.store.reading import history, read, read_rids, vread
+from salus.record.store.reindex import index_is_current, reindex
 from salus.record.store.searching import Page, Parameter, SearchError, SearchQuery, search, search_parameters
 from salus.record.store.types import (
     Change,
@@ -37,9 +38,11 @@ __all__ = [
     "Written",
     "changes",
     "history",
+    "index_is_current",
     "read",
     "read_rids",
     "reassign",
+    "reindex",
     "search",
     "search_parameters",
     "vread",
