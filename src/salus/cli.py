@@ -47,7 +47,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the pages and the FHIR API.")] = 8000,
     data_dir: DataDir = None,
 ) -> None:
-    """Build a synthetic city, send its institutions' messages, link identities, show the result and serve it."""
+    """Build a synthetic city, send its messages, link identities, show the result and serve it."""
     use_data_dir(data_dir)
     from salus.composition import demonstration
 

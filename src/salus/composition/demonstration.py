@@ -1,4 +1,4 @@
-"""The demonstration: a synthetic city's institutions send real messages, and every resident has one record."""
+"""The demonstration: a synthetic city's institutions send messages; every resident has one record."""
 
 import json
 import time

@@ -74,7 +74,8 @@ def links() -> Iterator[tuple[str, str]]:
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "select r.id, l.person_id from record_patientlink l join record_resource r on r.rid = l.patient_rid"
+            "select r.id, l.person_id from record_patientlink l"
+            " join record_resource r on r.rid = l.patient_rid"
         )
         while rows := cursor.fetchmany(10_000):
             yield from ((id_, str(person)) for id_, person in rows)

@@ -76,7 +76,8 @@ def sqlite_hashes(path: Path) -> TableHashes:
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         names = connection.execute(
-            "select name from sqlite_master where type = 'table' and name not like 'sqlite~_%' escape '~' order by name"
+            "select name from sqlite_master where type = 'table'"
+            " and name not like 'sqlite~_%' escape '~' order by name"
         ).fetchall()
         quoted = [(name, '"' + name.replace('"', '""') + '"') for (name,) in names]
         return {name: _hash_rows(connection.execute(f"select * from {q}")) for name, q in quoted}  # noqa: S608  names come from the catalogue, quoted
@@ -100,7 +101,8 @@ def postgres_hashes(connection: psycopg.Connection[Any]) -> TableHashes:
     hashes: TableHashes = {}
     for (name,) in names:
         query = sql.SQL(
-            "select count(*), coalesce(sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint), 0) from {} t"
+            "select count(*), coalesce(sum(('x' || substr(md5(t::text), 1, 15))::bit(60)::bigint), 0)"
+            " from {} t"
         ).format(sql.Identifier(name))
         row = connection.execute(query).fetchone()
         assert row is not None  # noqa: S101  an aggregate always gives a row

@@ -1,4 +1,4 @@
-"""The background worker: the task queue, periodic jobs, events and the audit intents that a crash left behind."""
+"""The background worker: tasks, periodic jobs, events, and audit intents that a crash left behind."""
 
 import signal
 import threading
