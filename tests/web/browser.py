@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
+from django.db import connections
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from salus.kernel import audit
 
 CHROMIUM = os.environ.get("SALUS_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -59,6 +62,19 @@ def served() -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(10)
+        end_sessions_of_the_server()
+
+
+def end_sessions_of_the_server() -> None:
+    """End what the server's threads left connected, so that PostgreSQL can drop the test's databases."""
+    audit.close()
+    for connection in connections.all():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and pid <> pg_backend_pid()"
+                )
 
 
 @contextmanager

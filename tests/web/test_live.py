@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connections
 from django.http import HttpRequest
 from django.test import AsyncRequestFactory, Client
 from django.utils import timezone
@@ -60,6 +61,8 @@ async def test_a_change_is_sent_and_a_revocation_ends_the_stream(region: live.Re
         assert await anext(events) == b"event: ended\ndata: \n\n"
         with pytest.raises(StopAsyncIteration):
             await anext(events)
+    # This thread's connections would keep PostgreSQL from dropping the test's databases.
+    await sync_to_async(connections.close_all)()
 
 
 def test_without_a_stream_the_region_is_sent_once(
