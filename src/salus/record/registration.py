@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 def register() -> None:
     """Register pages and providers."""
     from salus.record.identity import jobs, relations  # noqa: F401 - declares its periodic jobs
+    from salus.record.pages import resident_pages
     from salus.record.registers import projecting  # noqa: F401 - declares its periodic job
     from salus.web import navigation
     from salus.web.navigation import Page
@@ -22,3 +23,4 @@ def register() -> None:
             30,
         )
     )
+    resident_pages.register()

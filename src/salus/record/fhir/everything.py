@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from salus.kernel import policy
 from salus.kernel.policy.words import uuid_value
-from salus.record import store
+from salus.record import store, visibility
 from salus.record.fhir import access
 from salus.record.fhir.body import decode_resource
 from salus.record.fhir.exchange import Exchange
@@ -13,7 +12,7 @@ from salus.record.fhir.outcome import FhirError, Response, gone, not_found
 from salus.record.fhir.pages import bundle, count_of, link
 from salus.record.fhir.request import Parameters
 from salus.record.fhir.types import types
-from salus.record.rules.r4 import kind_of, type_names
+from salus.record.rules.r4 import kind_of
 from salus.record.store import stamp
 
 COUNT, MAX_COUNT = 200, 1000
@@ -43,7 +42,7 @@ def everything(exchange: Exchange) -> Response:
         where.append("(r.rid = %s or r.patient_rid = %s)")
         params.extend([patient.rid, patient.rid])
     kinds = _kinds(exchange, query, where, params)
-    allowed, values = _visible(exchange, kinds)
+    allowed, values = visibility.condition(exchange.principal, "read", kinds)
     where.append(allowed)
     params.extend(values)
     _window(query, where, params)
@@ -103,25 +102,6 @@ def _kinds(exchange: Exchange, query: Parameters, where: list[str], params: list
     )
     kinds = {row[0] for row in exchange.cursor.fetchall()}
     return sorted(kinds & {kind_of(type) for type in wanted}) if wanted else sorted(kinds)
-
-
-def _visible(exchange: Exchange, kinds: list[int]) -> tuple[str, list[Any]]:
-    """Return an SQL condition for the resources of these kinds that the asker may read."""
-    alike: dict[tuple[str, tuple[Any, ...]], list[int]] = {}
-    names = type_names()
-    for kind in kinds:
-        scope = policy.scope(exchange.principal, "read", names[kind])
-        if not scope.nothing:
-            condition, params = scope.sql("r.person_id")
-            alike.setdefault((condition, tuple(params)), []).append(kind)
-    if not alike:
-        return "1=0", []
-    parts: list[str] = []
-    values: list[Any] = []
-    for (condition, given), members in alike.items():
-        parts.append(f"(r.kind in ({', '.join(['%s'] * len(members))}) and {condition})")
-        values.extend([*members, *given])
-    return f"({' or '.join(parts)})", values
 
 
 def _window(query: Parameters, where: list[str], params: list[Any]) -> None:
