@@ -113,7 +113,7 @@ class Context:
     def concept(self, table: str, code: str) -> Concept | None:
         """Return what a code of a table becomes; the source's own mapping goes first."""
         own = self.overrides.get(table)
-        if own:
+        if isinstance(own, dict):
             target = own.get(code)
             if isinstance(target, str):
                 standard = tables().get(table, {})
