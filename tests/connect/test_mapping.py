@@ -186,7 +186,7 @@ def test_the_example_of_the_documentation_works() -> None:
         "STATE": "F",
         "FLAG": "↑",
     }
-    found = prepare("dongcheng-lis", 1, translate_row(mapping.tables[0], cells))
+    found = prepare("dongcheng-lis", translate_row(mapping.tables[0], cells))
     assert [write.type for write in found.writes] == ["Patient", "Observation"]
 
 

@@ -92,4 +92,4 @@ def _understood(incoming: Incoming, profile: SourceProfile) -> Prepared:
     given = incoming.translation
     if isinstance(given, Untranslatable):
         raise given
-    return prepare(profile.code, 0, given if given is not None else translate(incoming.raw, profile))
+    return prepare(profile.code, given if given is not None else translate(incoming.raw, profile))

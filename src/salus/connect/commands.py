@@ -345,3 +345,13 @@ def issue_token(
 
     _, secret = run(source_named(source), label=label, scopes="system/*.cruds")
     typer.echo(secret)
+
+
+def _mount_mllp() -> None:
+    """Add the HL7 v2 listener and sender to the room's commands."""
+    from salus.connect.mllp.commands import attach
+
+    attach(app)
+
+
+_mount_mllp()

@@ -122,7 +122,8 @@ class ConnectJournal:
         """Keep room for the answer, under the key by which a repeat will be known."""
         cursor.execute(
             "insert into connect_restanswer "
-            "(source_id, key, request_digest, message_id, status, headers, body, made_at) values (%s, %s, %s, %s, 0, '[]', %s, %s) on conflict (source_id, key) do nothing",
+            "(source_id, key, request_digest, message_id, status, headers, body, made_at) "
+            "values (%s, %s, %s, %s, 0, '[]', %s, %s) on conflict (source_id, key) do nothing",
             [
                 arrival.source_id,
                 key,

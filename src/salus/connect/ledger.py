@@ -226,6 +226,7 @@ def add_flow(
     )
     cursor.execute(
         "update connect_flowcount set received = received + %s, stored = stored + %s, "
-        "repeated = repeated + %s, dead = dead + %s, resources = resources + %s where source_id = %s and day = %s",
+        "repeated = repeated + %s, dead = dead + %s, resources = resources + %s "
+        "where source_id = %s and day = %s",
         [stored + repeated + dead, stored, repeated, dead, resources, source_id, day],
     )

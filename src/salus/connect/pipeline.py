@@ -115,7 +115,7 @@ def understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -
             raise given
         arrival.translation = given if given is not None else translate(arrival.item.raw, profile)
         if not any(entry.condition for entry in arrival.translation.entries):
-            arrival.prepared = prepare(profile.code, source.pk, arrival.translation)
+            arrival.prepared = prepare(profile.code, arrival.translation)
     except SalusError as fault:
         arrival.fault = fault
     except _CODER_FAULTS as fault:
@@ -180,7 +180,7 @@ def resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival
             found = look_up(cursor, source.pk, asked.values())
             here = Conditions({key: found[search] for key, search in asked.items() if search in found})
             try:
-                arrival.prepared = prepare(source.code, source.pk, arrival.translation, here or NO_CONDITIONS)
+                arrival.prepared = prepare(source.code, arrival.translation, here or NO_CONDITIONS)
             except SalusError as fault:
                 arrival.fault = fault
             except _CODER_FAULTS as fault:
@@ -254,15 +254,30 @@ def _write_together(
     others: list[store.Write] = []
     patient_owner: list[Arrival] = []
     other_owner: list[Arrival] = []
+    meta_source = f"urn:salus:source:{source.code}"
+    ensured: set[tuple[str, str]] = set()  # the same ward or doctor comes with each message of a batch
     for arrival in fresh:
         arrival.written, arrival.notes = [], []
-        for write in _prepared(arrival).writes:
-            stamped = replace(write, message_id=arrival.id)
+        for draft in _prepared(arrival).writes:
+            if draft.method == "ensure":
+                if (key := (draft.type, draft.id)) in ensured:
+                    continue
+                ensured.add(key)
+            write = store.Write(
+                draft.type,
+                draft.id,
+                draft.body,
+                draft.method,
+                source.pk,
+                arrival.id,
+                draft.source_time,
+                source=meta_source,
+            )
             if write.type == "Patient" and write.method != "delete":
-                patients.append(stamped)
+                patients.append(write)
                 patient_owner.append(arrival)
             else:
-                others.append(stamped)
+                others.append(write)
                 other_owner.append(arrival)
     if patients:
         written = _store(cursor, patients, now)

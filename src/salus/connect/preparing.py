@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from salus.connect.errors import Untranslatable
 from salus.connect.fhir.references import conditional, rewrite
 from salus.connect.lookups import Search, parse_search
-from salus.connect.translation import Entry, Translation
+from salus.connect.translation import Entry, Method, Translation
 from salus.kernel.ids import server_id
 from salus.record.rules.r4 import kinds
-from salus.record.store import Write
 from salus.record.validate import validate
 
 MOST_WARNINGS = 20
@@ -28,18 +28,28 @@ class Pending:
     search: Search
 
 
+class Draft(NamedTuple):
+    """One resource to write, with the platform's id and references; its message is not numbered yet."""
+
+    type: str
+    id: str
+    body: dict[str, Any] | None
+    method: Method
+    source_time: datetime | None
+
+
 @dataclass(slots=True)
 class Prepared:
     """A message ready to be written.
 
-    `writes` are in the message's order, without message id. `merges` are (kept, retired) Patient ids of
+    `writes` are in the message's order. `merges` are (kept, retired) Patient ids of
     the platform.
     """
 
     kind: str
     control_id: str
     occurred: Any
-    writes: list[Write] = field(default_factory=list)
+    writes: list[Draft] = field(default_factory=list)
     merges: list[tuple[str, str]] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -71,9 +81,7 @@ def _check(entry: Entry, index: int, many: bool, warnings: list[str]) -> None:
             warnings.append(f"{place}: {issue.expected}")
 
 
-def prepare(
-    source_code: str, source_id: int, translation: Translation, conditions: Conditions = NO_CONDITIONS
-) -> Prepared:
+def prepare(source_code: str, translation: Translation, conditions: Conditions = NO_CONDITIONS) -> Prepared:
     """Return the writes of a translation.
 
     Raises Untranslatable where a resource is not valid FHIR R4 or of an unknown type.
@@ -107,7 +115,6 @@ def prepare(
         if entry.resource["resourceType"] == "Binary"
     }
     many = len(translation.entries) > 1
-    meta_source = f"urn:salus:source:{source_code}"
     for index, entry in enumerate(translation.entries):
         resource = entry.resource
         kind, local = resource["resourceType"], resource["id"]
@@ -125,18 +132,8 @@ def prepare(
             rewrite(resource, replace, links or None)
         if entry.method in {"put", "ensure"}:
             _check(entry, index, many, prepared.warnings)
-        prepared.writes.append(
-            Write(
-                kind,
-                identity,
-                None if entry.method == "delete" else resource,
-                entry.method,
-                source_id,
-                None,
-                entry.source_time,
-                source=meta_source,
-            )
-        )
+        body = None if entry.method == "delete" else resource
+        prepared.writes.append(Draft(kind, identity, body, entry.method, entry.source_time))
     for merge in translation.merges:
         prepared.merges.append(
             (id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired))

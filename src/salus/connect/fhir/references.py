@@ -8,11 +8,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from salus.connect.errors import Untranslatable
-
-DEEPEST = 64
-"""How deep a resource may nest; real ones stay below 20."""
-
 _LITERAL = re.compile(r"(?:(https?://.+)/)?([A-Z][A-Za-z]{2,39})/([^/?#]{1,200})(?:/_history/[^/]+)?")
 _CONDITIONAL = re.compile(r"(?:https?://.+/)?([A-Z][A-Za-z]{2,39})\?(.{1,1000})")
 _LINK_KEYS = frozenset({"url", "uri", "valueUri", "valueUrl", "valueCanonical"})
@@ -36,25 +31,26 @@ def rewrite(
     """Call `replace(holder, reference)` for each literal reference below `node`, in place.
 
     `links` replaces whole values of url and uri elements (an attachment's address inside a Bundle).
-    Raises Untranslatable ("too-deep") for nesting beyond `DEEPEST`.
+    No recursion, so no nesting is too deep; the validator refuses what nests beyond reason.
     """
-    stack: list[tuple[Any, int]] = [(node, 0)]
+    stack: list[Any] = [node]
+    pop, push = stack.pop, stack.append
     while stack:
-        current, depth = stack.pop()
-        if depth > DEEPEST:
-            raise Untranslatable("too-deep", "the resource nests deeper than any real one")
-        if isinstance(current, dict):
-            for key, value in current.items():
+        current = pop()
+        if type(current) is dict:
+            for value in current.values():
                 kind = type(value)
                 if kind is dict or kind is list:
-                    stack.append((value, depth + 1))
-                elif links is not None and key in _LINK_KEYS and kind is str and value in links:
-                    current[key] = links[value]
+                    push(value)
             reference = current.get("reference")
             if type(reference) is str:
                 replace(current, reference)
+            if links is not None:
+                for key in _LINK_KEYS & current.keys():
+                    if (target := links.get(current[key]) if type(current[key]) is str else None) is not None:
+                        current[key] = target
         else:
             for value in current:
                 kind = type(value)
                 if kind is dict or kind is list:
-                    stack.append((value, depth + 1))
+                    push(value)
