@@ -38,13 +38,6 @@ class Shell:
         return navigation.current(self._request.path)
 
     @cached_property
-    def here(self) -> bool:
-        """Tell whether the address is exactly the registered page's own."""
-        return any(
-            link.current and link.url == self._request.path for group in self.groups for link in group.links
-        )
-
-    @cached_property
     def theme(self) -> str:
         """Return auto, light or dark: what the reader chose on this device."""
         chosen = self._request.COOKIES.get(THEME_COOKIE, "auto")

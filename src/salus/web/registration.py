@@ -16,8 +16,10 @@ _HEALTH = frozenset({"administrator", "integrator", "auditor"})
 
 def register() -> None:
     """Register the kit's own pages, cards, live regions, checks and imports."""
+    from salus.web.connections import close_after_each_request
     from salus.web.pages import account_import, audit, health
 
+    close_after_each_request()
     for page in (
         Page("home", gettext_lazy("Home"), "web:home", group="home", icon="home", order=1),
         Page(

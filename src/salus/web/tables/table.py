@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -466,8 +466,3 @@ class Table:
             matching = self.rows.ordered(self.asked)
             return matching if keys is None else matching.filter(pk__in=keys)
         return [row for row in self.rows.every(self.asked) if keys is None or self.rows.key(row) in keys]
-
-
-def query(**values: str) -> str:
-    """Return values as the query part of an address, for links to a table that is already filtered."""
-    return "?" + urlencode(values)
