@@ -296,3 +296,19 @@ def test_a_load_left_running_by_a_killed_process_is_closed(source: Sources) -> N
     assert jobs.close_silent_loads() == 1
     load.refresh_from_db()
     assert load.state == "failed"
+
+
+@database
+def test_a_source_writes_by_rest_with_its_own_token(source: Sources) -> None:
+    from salus.connect.sources import issue_token, revoke
+    from salus.record.smart import tokens
+
+    his = source()
+    credential, secret = issue_token(his, scopes="system/*.cruds")
+    tokens.forget()
+    holder = tokens.verify(secret)
+    assert holder is not None
+    assert (holder.source_id, holder.kind) == (his.pk, "source")
+    revoke(credential)
+    tokens.forget()
+    assert tokens.verify(secret) is None

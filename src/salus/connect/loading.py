@@ -1,5 +1,6 @@
 """Loads: the messages of a file taken in batches that keep transactions short; preview before, undo after."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from salus.connect.receipts import Incoming, Receipt
 from salus.kernel.errors import SalusError
 
 _BATCH_BYTES = 8 * 1024 * 1024
+_TELL_SECONDS = 2.0
 
 Progress = Callable[[int], None]
 """Told how many of a file's bytes have been taken in."""
@@ -70,13 +72,16 @@ def load_file(
         source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by
     )
     pace = batcher or Batcher()
-    failure, state, done = "", Load.State.FAILED, 0
+    failure, state, done, told = "", Load.State.FAILED, 0, time.monotonic()
     try:
         items = items_of(path, profile_of(source), via=via, load_id=load.pk, name=name)
         for batch in batches(items, pace):
             outcome = receive_batch(source, [item.incoming for item in batch])
             pace.learn(len(batch), outcome.held)
             done = batch[-1].read
+            if time.monotonic() - told > _TELL_SECONDS:
+                Load.objects.filter(pk=load.pk).update(done_bytes=done)
+                told = time.monotonic()
             if progress is not None:
                 progress(done)
         state = Load.State.DONE

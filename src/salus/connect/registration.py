@@ -1,5 +1,7 @@
 """What the connect room registers with the ground when Django starts."""
 
+from typing import TYPE_CHECKING
+
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -8,17 +10,24 @@ from salus.web import home, navigation
 from salus.web.home import Card, Figure
 from salus.web.navigation import Page
 
+if TYPE_CHECKING:
+    from salus.connect.models import SourceCredential
+    from salus.record.smart.tokens import SourceIdentity
+
 _INTEGRATOR = frozenset({"integrator"})
 _REGISTER = frozenset({"integrator", "administrator"})
 
 
 def register() -> None:
-    """Register the REST journal, the periodic jobs, the pages and the card of the home page."""
+    """Register the REST journal, the sources' credentials, the periodic jobs, the pages and the home card."""
     from salus.connect import jobs as jobs  # importing declares the periodic jobs
     from salus.connect import journal
     from salus.record.fhir import journal as rest
+    from salus.record.smart import tokens
 
     rest.register(journal.ConnectJournal())
+    tokens.register_source_secrets(_by_token)
+    tokens.register_source_clients(_by_client)
     for page in (
         Page(
             "sources",
@@ -53,6 +62,28 @@ def register() -> None:
             order=10,
         )
     )
+
+
+def _identity(credential: "SourceCredential | None") -> "SourceIdentity | None":
+    from salus.record.smart.tokens import SourceIdentity
+
+    if credential is None:
+        return None
+    source = credential.source
+    scopes = frozenset(credential.scopes.split()) or None
+    return SourceIdentity(source.pk, source.code, source.institution_id, scopes)
+
+
+def _by_token(token: str) -> "SourceIdentity | None":
+    from salus.connect import sources
+
+    return _identity(sources.by_token(token)) if token.startswith("slc_") else None
+
+
+def _by_client(client_id: str) -> "SourceIdentity | None":
+    from salus.connect import sources
+
+    return _identity(sources.by_client(client_id))
 
 
 def _figures(request: HttpRequest) -> list[Figure]:

@@ -7,7 +7,7 @@ import re
 import secrets
 import tomllib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +325,12 @@ def _living(now: datetime) -> Q:
     return Q(revoked_at=None) & (Q(valid_to=None) | Q(valid_to__gt=now)) & Q(source__active=True)
 
 
+def _note_use(credential: SourceCredential, now: datetime) -> None:
+    """Keep when a credential was last used, to the minute: reading a resource must not cost a write."""
+    if credential.last_used is None or now - credential.last_used > timedelta(minutes=1):
+        SourceCredential.objects.filter(pk=credential.pk).update(last_used=now)
+
+
 def by_token(token: str) -> SourceCredential | None:
     """Return the living credential of a bearer token, or None."""
     now = datetime.now(UTC)
@@ -333,7 +339,7 @@ def by_token(token: str) -> SourceCredential | None:
         "source"
     ):
         if hmac.compare_digest(credential.secret_hash, hashed):
-            SourceCredential.objects.filter(pk=credential.pk).update(last_used=now)
+            _note_use(credential, now)
             return credential
     return None
 
