@@ -2,8 +2,9 @@
 
 from salus.web.tables.columns import Column
 from salus.web.tables.filters import ChoiceFilter, DateFilter, Filter
+from salus.web.tables.parts import BulkAction, RowAction
 from salus.web.tables.rows import Asked, ListRows, QuerySetRows, Rows
-from salus.web.tables.table import BulkAction, RowAction, Table
+from salus.web.tables.table import Table
 
 __all__ = [
     "Asked",

@@ -1,8 +1,7 @@
 """The table: declared by a room, bound to a request and its rows, shown, exported and acted upon."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -22,58 +21,12 @@ from salus.web import confirm, streaming
 from salus.web.tables import export, xlsx
 from salus.web.tables.columns import Column
 from salus.web.tables.filters import Filter
+from salus.web.tables.parts import BulkAction, Heading, Line, RowAction
 from salus.web.tables.rows import Asked, QuerySetRows, Rows
 
 Text = str | Promise
 SEARCH_LENGTH = 200  # characters; longer searches are cut in the field itself
 REMEMBERED = 20  # private searches kept in a session
-
-
-@dataclass(frozen=True, slots=True)
-class RowAction:
-    """Something to do with one row. `url` returns None where it does not apply.
-
-    A POST action needs a view that calls `web.confirm.needed` when `confirm` is given.
-    """
-
-    title: Text
-    url: Callable[[Any], str | None]
-    confirm: Text = ""
-    method: str = "post"
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BulkAction:
-    """Something to do with the rows chosen.
-
-    `run(request, rows)` gets an iterator of the rows chosen, or of all that match when the reader
-    chose all, and returns what was done, to be shown.
-    """
-
-    name: str
-    title: Text
-    run: Callable[[HttpRequest, Any], str]
-    confirm: Text = ""
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A column's heading as shown: with the address that sorts by it and its present direction."""
-
-    column: Column
-    url: str
-    direction: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row as shown."""
-
-    key: str
-    cells: tuple[tuple[Column, str], ...]
-    actions: tuple[tuple[RowAction, str], ...]
 
 
 class Table:
