@@ -53,7 +53,7 @@ def stored_and_indexed(cursor: CursorWrapper, type_: str, bodies: list[dict[str,
     return found
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=SHARED_CURSOR)
+@settings(max_examples=120, deadline=None, suppress_health_check=SHARED_CURSOR)
 @given(case=CASES)
 def test_search_finds_what_a_plain_loop_finds(cursor: CursorWrapper, case: Any) -> None:
     type_, bodies, searches = case

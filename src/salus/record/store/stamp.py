@@ -45,7 +45,11 @@ def tail(resource: dict[str, Any], source: str) -> bytes:
     kept = {k: v for k, v in meta.items() if k not in OWNED} if isinstance(meta, dict) else {}
     if source:
         kept = {"source": source, **kept}
-    rest = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
+    rest = resource.copy()
+    for name in ("resourceType", "id", "meta"):
+        rest.pop(name, None)
+    if None in rest.values():
+        rest = {name: value for name, value in rest.items() if value is not None}
     front = b"," + orjson.dumps(kept)[1:] if kept else b"}"
     whole = front + (b"," + orjson.dumps(rest)[1:] if rest else b"}")
     if b"\\u0000" in whole and NUL.search(whole):

@@ -305,10 +305,14 @@ def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
                 extract(row.type, row.resource, row.rid, new)
             gone.add(old.without(new))
             come.add(new.without(old))
-    # Sorted rows fall into neighbouring leaves of the tables' trees; a set, because a resource may say
-    # the same thing twice.
     for table, columns in INDEX.items():
         if rows := gone.of(table):
-            store.delete(f"record_{table}", columns, sorted(set(rows)))
+            store.delete(f"record_{table}", columns, _ordered(rows))
         if rows := come.of(table):
-            store.insert(f"record_{table}", columns, sorted(set(rows)))
+            store.insert(f"record_{table}", columns, _ordered(rows))
+
+
+def _ordered(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows in the order of the table's tree, so that neighbours fall into one leaf, each once."""
+    rows.sort()
+    return [row for row, before in zip(rows, (None, *rows), strict=False) if row != before]

@@ -36,7 +36,9 @@ def _token(path: int, kind: str) -> Leaf | None:
 
     def concept(value: Any, rid: int, out: IndexRows) -> None:
         for one in value.get("coding", ()):
-            coding(one, rid, out)
+            code = one.get("code")
+            if code:
+                out.token.append((path, code[:TOKEN_MOST], rid, system_hash(one.get("system"))))
 
     def valued(value: Any, rid: int, out: IndexRows) -> None:
         code = value.get("value")
