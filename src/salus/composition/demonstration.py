@@ -148,7 +148,7 @@ def _link(progress: Progress) -> None:
 
     waiting = LinkQueue.objects.count()
     task = progress.add_task("Linking identities", total=waiting)
-    while (linked := identity.link_arriving(500)).scored:
+    while (linked := identity.link_arriving(500, batch=500)).scored:  # nobody waits yet
         progress.update(task, advance=linked.scored)
     progress.update(task, completed=waiting)
 

@@ -89,13 +89,14 @@ def move(
     restore: Sequence[tuple[str, str, str | None]] = (),
     reverses: LinkEvent | None = None,
     now: datetime | None = None,
+    refresh: bool = True,
 ) -> LinkEvent:
     """Write an event and apply it: patient records move between persons, their resources with them.
 
     `moves` are (patient_rid, person before, person after), `separated` pairs of records to keep apart,
     `restore` (person, status, merged into) to set as they were. A person left without records is
-    merged into where its last records went, or empty. Raises `Conflict` if a record is no longer where
-    `moves` says.
+    merged into where its last records went, or empty. Without `refresh` the caller chooses the golden
+    records of the persons anew. Raises `Conflict` if a record is no longer where `moves` says.
     """
     at = now or timezone.now()
     rids = [rid for rid, _, _ in moves]
@@ -125,8 +126,8 @@ def move(
     )
     _settle_statuses(persons, moves, {p: (s, m) for p, s, m in restore})
     _settle_reviews(rids, event, at)
-    touched = [p.id for p in persons.values()]
-    golden.refresh(cursor, touched, now=at, today=at.date())
+    if refresh:
+        golden.refresh(cursor, [p.id for p in persons.values()], now=at, today=at.date())
     return event
 
 
@@ -226,6 +227,7 @@ def join(
     by: By,
     now: datetime | None = None,
     human: bool = False,
+    refresh: bool = True,
 ) -> LinkEvent:
     """Put all records of `retired` into `kept`.
 
@@ -244,5 +246,5 @@ def join(
             raise Conflict("two-numbers", "Their identity numbers are valid and differ")
     kind = LinkKind.LINK if len(right) == 1 and not human else LinkKind.MERGE
     moves = [(rid, retired, kept) for rid in right]
-    event = move(cursor, kind, moves, by=by, person_id=kept, other_id=retired, now=now)
+    event = move(cursor, kind, moves, by=by, person_id=kept, other_id=retired, now=now, refresh=refresh)
     return event

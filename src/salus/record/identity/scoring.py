@@ -83,18 +83,20 @@ def score_one(
     return sorted(candidates, key=lambda c: (-c.weight, c.patient_rid))
 
 
-def link_arriving(limit: int = 1000) -> Linked:
+def link_arriving(limit: int = 1000, *, batch: int = _BATCH) -> Linked:
     """Compare up to `limit` queued records with all others: join what is certain, send the rest to review.
 
-    Each short transaction takes a few records, oldest first, and takes them off the queue.
+    Each transaction takes `batch` records, oldest first, and takes them off the queue: few while others
+    wait to write, many when nobody does.
     """
     total = Linked()
     while total.scored < limit:
         with transaction.atomic(), connection.cursor() as cursor:
-            some = _take(cursor, min(_BATCH, limit - total.scored))
+            some = _take(cursor, min(batch, limit - total.scored))
             if not some:
                 break
-            done = [link_one(cursor, rid) for rid in some]
+            known = _compared(cursor, some)
+            done = [link_one(cursor, rid) for rid in some if rid not in known]
             _refresh(cursor, some)
         joined, reviews = (sum(d[i] for d in done) for i in (0, 1))
         total = Linked(total.scored + len(some), total.joined + joined, total.reviews + reviews)
@@ -111,6 +113,23 @@ def _take(cursor: CursorWrapper, count: int) -> list[int]:
     rids = [rid for (rid,) in found]
     LinkQueue.objects.filter(patient_rid__in=rids).delete()
     return rids
+
+
+def _compared(cursor: CursorWrapper, rids: list[int]) -> set[int]:
+    """Return the records that say, word for word, what an earlier record of their person says.
+
+    The earlier one has been compared, or comes first in this very batch.
+    """
+    sql = (
+        "select f.patient_rid from record_linkfeatures f"
+        " join record_patientlink l on l.patient_rid = f.patient_rid"
+        " where f.patient_rid in ({marks}) and exists (select 1 from record_patientlink m"
+        " join record_linkfeatures g on g.patient_rid = m.patient_rid"
+        " left join record_linkqueue q on q.patient_rid = m.patient_rid"
+        " where m.person_id = l.person_id and m.patient_rid < f.patient_rid and g.features = f.features"
+        " and q.patient_rid is null)"
+    )
+    return {rid for (rid,) in rows.fetch_in(cursor, sql, rids)}
 
 
 def _refresh(cursor: CursorWrapper, rids: list[int]) -> None:
@@ -167,7 +186,7 @@ def _join(
     evidence = {"records": [rid, candidate.patient_rid], "agreement": agreement}
     by = By(MACHINE, "probabilistic", score=round(candidate.weight, 2), evidence=evidence)
     try:
-        ledger.join(cursor, kept, retired, by=by)
+        ledger.join(cursor, kept, retired, by=by, refresh=False)  # the whole batch's persons, at its end
     except Conflict:
         return False
     return True
