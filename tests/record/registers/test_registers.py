@@ -1,5 +1,6 @@
 """The registers follow the record: persons counted once, under the links that hold now."""
 
+import time
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,12 +11,11 @@ from salus.kernel.models import District
 from salus.kernel.policy import Principal
 from salus.record import identity, store
 from salus.record.identity import golden
-from salus.record.models import Birth, Death, RegisterCursor, Residence, SocialStatus
-from salus.record.registers import queries
-from salus.record.registers.projecting import catch_up
+from salus.record.models import Birth, Change, Death, RegisterCursor, Residence, SocialStatus
+from salus.record.registers import projecting, queries
 from salus.record.registers.reading import read
 
-pytestmark = pytest.mark.django_db(databases=["default"])
+pytestmark = pytest.mark.django_db(databases=["default"], transaction=True)
 NOW = datetime(2026, 6, 30, 8, tzinfo=UTC)
 SYSTEM = Principal(kind="system", name="system")
 PLANNER = Principal(kind="account", account_id=1, name="planner", roles=frozenset({"planner"}))
@@ -58,6 +58,17 @@ def cause(id: str, subject: str, code: str, died: str = "2026-03-01") -> None:
         effectiveDateTime=died,
         valueCodeableConcept={"coding": [{"system": ICD, "code": code}]},
     )
+
+
+def catch_up() -> int:
+    """Follow the feed to its end: PostgreSQL holds back what is younger than any open transaction."""
+    done, until = 0, time.monotonic() + 60
+    while True:
+        done += projecting.catch_up()
+        at = RegisterCursor.objects.filter(name=projecting.NAME).first()
+        if Change.objects.filter(seq__gt=at.seq if at else 0).count() == 0 or time.monotonic() > until:
+            return done
+        time.sleep(0.05)
 
 
 def counts(found: list[queries.Count]) -> dict[tuple[str, ...], int | None]:
