@@ -4,9 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
-
 from salus.record.rules.r4 import kinds
 from salus.record.validate.primitives import TESTS
 from salus.record.validate.schema import ANY_RESOURCE, Field, Shape, shapes
@@ -20,20 +17,26 @@ Severity = Literal["error", "warning"]
 class Issue:
     """One finding: a FHIR issue type, the FHIRPath of the place and what was expected there.
 
-    An error makes the resource invalid; a warning does not. `expected` is translated when it is shown.
+    An error makes the resource invalid; a warning does not. `expected` is English and in the room's
+    catalogue: whoever shows it passes it through gettext.
     Source of the codes: https://hl7.org/fhir/R4/valueset-issue-type.html.
     """
 
     severity: Severity
     code: str
     path: str
-    expected: str | Promise
+    expected: str
 
     def __str__(self) -> str:
         return f"{self.path}: {self.expected}"
 
 
-PRIMITIVE: dict[str, str | Promise] = {
+def _(message: str) -> str:
+    """Mark a text for the catalogue; this package knows no Django, so it is translated where it is shown."""
+    return message
+
+
+PRIMITIVE: dict[str, str] = {
     "boolean": _("expected true or false, without quotation marks"),
     "integer": _("expected a whole number of 32 bits, without quotation marks"),
     "unsignedInt": _("expected a whole number of 32 bits, 0 or more, without quotation marks"),
