@@ -119,18 +119,11 @@ def _import_registers(folder: Path) -> None:
 
 
 def _load(folder: Path, progress: Progress) -> None:
-    """Send every source's files through its connector, in the order of their names."""
-    from salus.connect.batching import Batcher
-    from salus.connect.loading import load_file
-    from salus.connect.sources import source_named
+    """Send every source's files through its connector."""
+    from salus.composition.demonstration_loading import send_all
 
-    expected = _expected(folder)
-    task = progress.add_task("Sending messages", total=sum(expected.values()))
-    for folder_of_source in sorted((folder / "inbox").iterdir()):
-        source, pace = source_named(folder_of_source.name), Batcher(target=0.5, start=500)  # nobody waits yet
-        for path in sorted(folder_of_source.iterdir()):
-            load = load_file(source, path, batcher=pace)
-            progress.update(task, advance=load.received)
+    task = progress.add_task("Sending messages", total=sum(_expected(folder).values()))
+    send_all(folder / "inbox", tell=lambda done: progress.update(task, completed=done))
 
 
 def _expected(folder: Path) -> dict[str, int]:
@@ -156,8 +149,10 @@ def _link(progress: Progress) -> None:
 def _derive(progress: Progress) -> None:
     """Let the registers of persons and the event handlers catch up."""
     from salus.kernel import events
+    from salus.record.registers import projecting
 
     task = progress.add_task("Births, deaths, residence", total=None)
+    projecting.catch_up()
     events.dispatch_pending()
     progress.update(task, completed=1, total=1)
 

@@ -1,7 +1,7 @@
 """What the demonstration did, counted from the databases, and its linkage against the known truth."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -20,7 +20,7 @@ class Figures:
     reviews: int
     precision: float
     recall: float
-    by_group: list[tuple[str, ...]] = field(default_factory=list)
+    by_group: Sequence[tuple[str, ...]] = ()
 
     @property
     def balanced(self) -> bool:

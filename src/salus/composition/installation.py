@@ -1,11 +1,13 @@
 """Make an installation ready: databases, translations, static files."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from salus.kernel.errors import SalusError
 
@@ -28,6 +30,29 @@ def ensure() -> None:
         executor = MigrationExecutor(connections[alias])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", database=alias, interactive=False, verbosity=0)
+    _index()
+    calm_collector()
+
+
+def calm_collector() -> None:
+    """Keep Python's cyclic collector from walking what lives as long as the process does.
+
+    A loader makes many short-lived objects and few cycles; the defaults cost it a fifth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
+def _index() -> None:
+    """Build the search index anew when an upgrade changed its rules."""
+    from django.db import connection, transaction
+
+    from salus.record import store
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not store.index_is_current(cursor):
+            store.reindex(cursor)
 
 
 def compile_translations() -> None:
@@ -43,7 +68,7 @@ def create_database(database: dict[str, Any]) -> None:
     given = {to: database[key] for key, to in names.items() if database.get(key)}
     name = database["NAME"]
     try:
-        with psycopg.connect(dbname="postgres", connect_timeout=10, autocommit=True, **given) as connection:
+        with psycopg.connect(make_conninfo(dbname="postgres", **given), autocommit=True) as connection:
             if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     except psycopg.errors.InsufficientPrivilege:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from rich.console import Console
 
 from salus import __version__
@@ -121,7 +122,7 @@ def _save(database: dict[str, Any], folder: Path, alias: str) -> dict[str, Any]:
         tables = sqlite_hashes(file)
     else:
         file = folder / f"{alias}.dump"
-        with psycopg.connect(**_given(database)) as connection:
+        with psycopg.connect(make_conninfo(**_given(database))) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             row = connection.execute("select pg_export_snapshot()").fetchone()
             assert row is not None  # noqa: S101  the function always gives a row
@@ -156,7 +157,7 @@ def _bring_back(database: dict[str, Any], source: Path, saved: dict[str, Any], *
         tables = sqlite_hashes(place)
     else:
         _bring_back_postgres(database, file, force=force)
-        with psycopg.connect(**_given(database)) as connection:
+        with psycopg.connect(make_conninfo(**_given(database))) as connection:
             tables = postgres_hashes(connection)
     if tables != saved["tables"]:
         differing = sorted(name for name in saved["tables"] if tables.get(name) != saved["tables"][name])
@@ -167,7 +168,7 @@ def _bring_back_postgres(database: dict[str, Any], file: Path, *, force: bool) -
     from salus.composition.installation import create_database
 
     create_database(database)
-    with psycopg.connect(**_given(database), autocommit=True) as connection:
+    with psycopg.connect(make_conninfo(**_given(database)), autocommit=True) as connection:
         row = connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone()
         if row and row[0]:
             if not force:

@@ -22,10 +22,13 @@ def register() -> None:
     """Register the REST journal, the sources' credentials, the periodic jobs, the pages and the home card."""
     from salus.connect import jobs as jobs  # importing declares the periodic jobs
     from salus.connect import journal
+    from salus.connect.trust import facts_of
     from salus.record.fhir import journal as rest
+    from salus.record.identity import sources as trusted
     from salus.record.smart import tokens
 
     rest.register(journal.ConnectJournal())
+    trusted.register_lookup(facts_of)
     tokens.register_source_secrets(_by_token)
     tokens.register_source_clients(_by_client)
     for page in (

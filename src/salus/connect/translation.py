@@ -13,9 +13,10 @@ class Entry:
     """One resource to write.
 
     `resource["id"]` is the sender's local id and its references are local ("Patient/123"), absolute
-    or contained. `put` replaces; `overlay` replaces the top-level elements present, keeps the others
-    and removes those given as None (HL7 v2's explicit null); `ensure` creates only if absent;
-    `delete` leaves a tombstone. `source_time` is when the sender says the state held (aware).
+    or contained. `put` replaces; `overlay` replaces the top-level elements present (of `period` each
+    end by itself), keeps the others and removes those given as None (HL7 v2's explicit null); `ensure`
+    creates only if absent; `delete` leaves a tombstone. `source_time` is when the sender says the
+    state held (aware).
     `condition` is a search ("identifier=system|value") among the source's resources of that type: what it
     finds is meant instead of the id, everywhere in the message. With `unless_found` nothing is written then.
     """

@@ -93,6 +93,14 @@ def test_overlay_replaces_keeps_and_removes(cursor: CursorWrapper) -> None:
     assert one(cursor, Write("Patient", "p9", body, method="overlay")).outcome == "created"
 
 
+def test_overlay_of_a_period_keeps_the_end_that_is_not_given(cursor: CursorWrapper) -> None:
+    stay = {"resourceType": "Encounter", "status": "in-progress", "period": {"start": "2026-01-01"}}
+    one(cursor, Write("Encounter", "e1", stay, method="overlay"))
+    left = {"resourceType": "Encounter", "status": "finished", "period": {"end": "2026-01-05"}}
+    written = one(cursor, Write("Encounter", "e1", left, method="overlay"))
+    assert orjson.loads(written.body)["period"] == {"start": "2026-01-01", "end": "2026-01-05"}
+
+
 def test_ensure_creates_once_and_create_refuses(cursor: CursorWrapper) -> None:
     assert (
         one(cursor, Write("Patient", "p1", {"resourceType": "Patient"}, method="ensure")).outcome == "created"

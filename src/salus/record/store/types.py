@@ -34,9 +34,10 @@ class Op(IntEnum):
 class Write:
     """One resource to write.
 
-    `put` replaces; `overlay` replaces the top-level elements present in `body`, keeps the others and
-    removes those given as None; `ensure` creates only if the id was never used; `create` fails with
-    `VersionConflict` if it exists; `delete` leaves a tombstone (`body` is not looked at).
+    `put` replaces; `overlay` replaces the top-level elements present in `body` (of `period` each end by
+    itself), keeps the others and removes those given as None; `ensure` creates only if the id was never
+    used; `create` fails with `VersionConflict` if it exists; `delete` leaves a tombstone (`body` is not
+    looked at).
     References in `body` are already the store's ("Type/id"). `source_time` is when the sender says
     that the state held: a write older than the current version's is stale and changes nothing; None
     means that the sender does not say, and is never stale. A correction at the desk gives the present.

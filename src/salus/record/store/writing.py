@@ -154,7 +154,7 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
         raise InvalidWrite("no-body", "A write other than a delete needs a resource")
     resource = one.body
     if one.method == "overlay" and exists:
-        resource = stamp.content(row.body) | one.body
+        resource = _overlaid(stamp.content(row.body), one.body)
     source = one.source or (f"urn:salus:source:{one.source_id}" if one.source_id is not None else "")
     try:
         tail = stamp.tail(resource, source)
@@ -171,6 +171,18 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
     body = stamp.head(row.type, row.id, row.version + 1, updated) + tail
     _next_version(batch, row, one, at, time, body, resource)
     batch.results.append((row, "updated" if exists else "created", row.version, body))
+
+
+def _overlaid(held: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return what is held with what is given laid over it; a period's ends are laid over one by one.
+
+    A discharge that says only when the stay ended does not take its beginning away.
+    """
+    laid = held | given
+    before, after = held.get("period"), given.get("period")
+    if isinstance(before, dict) and isinstance(after, dict):
+        laid["period"] = {end: value for end, value in (before | after).items() if value is not None}
+    return laid
 
 
 def _comparable(resource: dict[str, Any]) -> dict[str, Any]:
