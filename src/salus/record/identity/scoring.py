@@ -133,7 +133,12 @@ def _compared(cursor: CursorWrapper, rids: list[int]) -> set[int]:
 
 
 def _refresh(cursor: CursorWrapper, rids: list[int]) -> None:
-    sql = "select distinct person_id from record_patientlink where patient_rid in ({marks})"
+    """Choose these records' persons' golden records anew; of a person with more in the queue, later."""
+    sql = (
+        "select distinct l.person_id from record_patientlink l where l.patient_rid in ({marks})"
+        " and not exists (select 1 from record_patientlink m"
+        " join record_linkqueue q on q.patient_rid = m.patient_rid where m.person_id = l.person_id)"
+    )
     now = timezone.now()
     golden.refresh(
         cursor, {rows.person(p) for (p,) in rows.fetch_in(cursor, sql, rids)}, now=now, today=now.date()
