@@ -65,6 +65,10 @@ class Cluster:
         """The address of the cluster's database."""
         return f"postgres://salus@127.0.0.1:{self.port}/postgres"
 
+    def database(self, name: str) -> str:
+        """The address of a database by this name, there or not."""
+        return f"{self.url.rsplit('/', 1)[0]}/{name}"
+
     def _run(self, program: str, *arguments: object) -> None:
         command = [*self.as_owner, str(self.bin / program), *map(str, arguments)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")

@@ -1,5 +1,6 @@
 """Senders that keep on sending a message until it is acknowledged, as real systems do."""
 
+import http.client
 import json
 import socket
 import threading
@@ -7,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass, field
 
 START, END = b"\x0b", b"\x1c\x0d"
@@ -15,11 +16,16 @@ START, END = b"\x0b", b"\x1c\x0d"
 
 @dataclass
 class Sent:
-    """What was acknowledged, how often something was sent again, and what was refused for good."""
+    """What was acknowledged, how often something was sent again and why, and what was refused for good."""
 
     acknowledged: list[str] = field(default_factory=list)
-    again: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
+
+    @property
+    def again(self) -> int:
+        """How often something was sent again."""
+        return self.reasons.total()
 
 
 def admission(control_id: str, patient: str, at: str) -> bytes:
@@ -31,6 +37,11 @@ def admission(control_id: str, patient: str, at: str) -> bytes:
         f"PV1|1|I|W1^1^1^H1||||D1^李^医生||||||||||||V{patient}|||||||||||||||||||||||||{at}",
     )
     return "\r".join(segments).encode() + b"\r"
+
+
+def patient_of(control_id: str) -> str:
+    """Return the number of the patient whom a message admits."""
+    return f"P{control_id}"
 
 
 class MllpSender(threading.Thread):
@@ -47,30 +58,29 @@ class MllpSender(threading.Thread):
         while not self.stop.is_set():
             number += 1
             control_id = f"{self.name}-{number}"
-            message = admission(control_id, f"{self.name}P{number}", "20260101120000")
+            message = admission(control_id, patient_of(control_id), "20260101120000")
             while True:
                 try:
                     if connection is None:
                         connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
                     connection.sendall(START + message + END)
                     answer = read_frame(connection)
-                except OSError:
+                except OSError as broken:
                     if connection is not None:
                         connection.close()
                     connection = None
-                    self.sent.again += 1
+                    self.sent.reasons[type(broken).__name__] += 1
                     time.sleep(0.1)
                     continue
                 code = acknowledgement(answer, control_id)
                 if code == "AA":
                     self.sent.acknowledged.append(control_id)
                     break
+                words = answer.decode(errors="replace")
                 if code == "AR":
-                    self.sent.refused.append(answer.decode(errors="replace"))
+                    self.sent.refused.append(words)
                     break
-                self.sent.again += 1
-                if len(self.sent.refused) < 20:
-                    self.sent.refused.append(answer.decode(errors="replace"))
+                self.sent.reasons[words[words.find("ERR|") :][:200]] += 1
                 time.sleep(0.1)
             time.sleep(self.pause)
         if connection is not None:
@@ -102,9 +112,7 @@ def acknowledgement(answer: bytes, control_id: str) -> str:
 class FhirSender(threading.Thread):
     """Posts transaction Bundles until `stop`; each, byte for byte the same, until answered 2xx."""
 
-    def __init__(
-        self, url: str, token: Callable[[], str], name: str, stop: threading.Event, pause: float = 0.005
-    ) -> None:
+    def __init__(self, url: str, token: str, name: str, stop: threading.Event, pause: float = 0.005) -> None:
         super().__init__(name=name, daemon=True)
         self.url, self.token, self.stop, self.pause = url, token, stop, pause
         self.sent = Sent()
@@ -117,34 +125,41 @@ class FhirSender(threading.Thread):
             body = json.dumps(bundle(key)).encode()
             while True:
                 try:
-                    status = post(self.url, body, self.token())
-                except OSError:
-                    self.sent.again += 1
+                    status, promised, answer = post(self.url, body, self.token)
+                except OSError as broken:
+                    self.sent.reasons[type(broken).__name__] += 1
                     time.sleep(0.1)
                     continue
                 if status < 300:
                     self.sent.acknowledged.append(key)
                     break
-                if status < 500 and status not in {401, 409, 429}:
-                    self.sent.refused.append(f"{key}: HTTP {status}")
+                if status not in {429, 503} or not promised:
+                    self.sent.refused.append(f"{key}: HTTP {status} {answer}")
                     break
-                self.sent.again += 1
+                self.sent.reasons[f"HTTP {status} {answer}"] += 1
                 time.sleep(0.1)
             time.sleep(self.pause)
 
 
-def post(url: str, body: bytes, token: str) -> int:
-    """Post a Bundle; return the status. Raises `OSError` when no answer came."""
+def post(url: str, body: bytes, token: str) -> tuple[int, bool, str]:
+    """Post a Bundle; return the status, whether Retry-After came with it, and the words of a refusal.
+
+    Raises `OSError` when no whole answer came.
+    """
     headers = {"Content-Type": "application/fhir+json", "Authorization": f"Bearer {token}"}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=20) as response:
             response.read()
-            return int(response.status)
+            return int(response.status), False, ""
     except urllib.error.HTTPError as refused:
-        return refused.code
+        with refused:
+            words = refused.read(300).decode(errors="replace")
+        return refused.code, "Retry-After" in refused.headers, words
     except urllib.error.URLError as unreachable:
         raise OSError(str(unreachable.reason)) from unreachable
+    except http.client.HTTPException as cut:
+        raise ConnectionResetError("the answer was cut off") from cut
 
 
 def bundle(key: str) -> dict[str, object]:
