@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from django.db import connections
 from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application
 
@@ -73,16 +75,62 @@ class World:
         return text
 
 
+class Borrowing:
+    """A lane whose one thread works through the test's own connections, so that all is rolled back."""
+
+    def __init__(self) -> None:
+        self._lent = {alias: connections[alias] for alias in DATABASES}
+        for connection in self._lent.values():
+            connection.inc_thread_sharing()
+        self._pool = ThreadPoolExecutor(1, initializer=self._borrow)
+
+    def _borrow(self) -> None:
+        for alias, connection in self._lent.items():
+            connections[alias] = connection
+
+    async def do(self, work: Callable[..., Any], *given: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *given)
+
+    def stop(self) -> None:
+        self._pool.shutdown()
+        for connection in self._lent.values():
+            connection.dec_thread_sharing()
+
+
+class Lane:
+    """Stands in for `lanes.Lane` on a borrowing thread."""
+
+    def __init__(self, thread: Borrowing, work: Callable[[list[Any]], Sequence[Any]]) -> None:
+        self._thread, self._work = thread, work
+
+    async def do(self, task: Any) -> Any:
+        return (await self._thread.do(self._work, [task]))[0]
+
+
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """Each test starts without remembered tokens or a journal, and leaves no thread holding a connection."""
+def fresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts without remembered tokens or a journal; it has threads only if it is transactional."""
+    mark = request.node.get_closest_marker("django_db")
     tokens.forget()
     policy.forget()
     registered = journal.current()
     journal.register(None)  # the sources here are made up; connect's journal knows only its own
-    yield
-    service.stop()
-    audit.close()
+    if mark is not None and not mark.kwargs.get("transaction"):
+        thread = Borrowing()
+
+        async def record(entries: Any) -> None:
+            await thread.do(audit.record, entries)
+
+        monkeypatch.setattr(service, "_reads", lambda: Lane(thread, service._read_batch))
+        monkeypatch.setattr(service, "_searches", lambda: Lane(thread, service._read_batch))
+        monkeypatch.setattr(service, "_writes", lambda: Lane(thread, service._write_batch))
+        monkeypatch.setattr(audit, "record_async", record)
+        yield
+        thread.stop()
+    else:
+        yield
+        service.stop()
+        audit.close()
     journal.register(registered)
     tokens.forget()
     policy.forget()

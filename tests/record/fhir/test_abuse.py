@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.record.fhir.conftest import DATABASES, Client, World, observation, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 WILD = settings(
     max_examples=60,

@@ -10,7 +10,7 @@ import pytest
 from salus.record.models import Resource
 from tests.record.fhir.conftest import DATABASES, Client, World, bearer, observation, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 
 def entry(method: str, url: str, resource: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

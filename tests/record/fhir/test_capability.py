@@ -7,7 +7,7 @@ from salus.record.fhir import capability
 from salus.record.fhir.types import types
 from tests.record.fhir.conftest import BASE, DATABASES, Client, World, bearer, observation, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 
 def statement() -> dict[str, object]:

@@ -9,7 +9,7 @@ from salus.record.fhir.journal import Arrival, Opened, Reply
 from salus.record.models import Resource
 from tests.record.fhir.conftest import DATABASES, Client, World, bearer, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 
 class Notebook:

@@ -12,7 +12,7 @@ from salus.kernel.models import Account
 from salus.record.smart import tokens
 from tests.record.fhir.conftest import DATABASES, Client, World, bearer, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 
 @pytest.fixture

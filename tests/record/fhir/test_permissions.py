@@ -12,7 +12,7 @@ from salus.kernel.models import AuditRow, BreakGlass, RoleGrant
 from salus.record.models import Person
 from tests.record.fhir.conftest import DATABASES, OF_ROLE, Client, World, bearer, observation, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 SECRET_WORDS = ("王小明", "1001", "1980-02-03")
 ROUTES = {

@@ -6,7 +6,7 @@ import pytest
 
 from tests.record.fhir.conftest import DATABASES, FORM, Client, World, bearer, observation, patient
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=DATABASES)
+pytestmark = pytest.mark.django_db(databases=DATABASES)
 
 NUMBER = "110101198002030013"
 
