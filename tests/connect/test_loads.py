@@ -10,6 +10,7 @@ from django.db import connection
 from typer.testing import CliRunner
 
 from salus.connect import commands, dead_letters, loading
+from salus.connect.ahead import load_files
 from salus.connect.batching import Batcher
 from salus.connect.checking import check_file
 from salus.connect.loading import load_file, preview_file
@@ -86,7 +87,7 @@ def test_a_load_that_was_cut_off_goes_on(
 ) -> None:
     his = source()
     path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{n}") for n in range(9)))
-    real, calls = loading.receive_batch, []
+    real, calls = loading.receive_arrivals, []
 
     def dying(*args: Any, **rest: Any) -> Any:
         calls.append(1)
@@ -95,7 +96,7 @@ def test_a_load_that_was_cut_off_goes_on(
         return real(*args, **rest)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loading, "receive_batch", dying)
+        patched.setattr(loading, "receive_arrivals", dying)
         load_file(his, path, batcher=Batcher(start=2, least=1, most=2))
     cut = Load.objects.get()
     assert (cut.state, cut.stored) == ("failed", 4)
@@ -111,6 +112,30 @@ def test_a_file_that_cannot_be_read_is_a_failed_load(source: Sources, tmp_path: 
     assert done.state == "failed"
     assert "NAME" in done.failure
     assert done.received == 0
+
+
+def test_files_read_ahead_by_a_second_process(source: Sources, tmp_path: Path) -> None:
+    his, lis = source(), source("lis", "csv", mapping=MAPPING)
+    good = ndjson(tmp_path / "a.ndjson", patient("a"), b"junk", observation("o", "a"), patient("a"))
+    table, wrong, empty = tmp_path / "people.csv", tmp_path / "people2.csv", tmp_path / "people3.csv"
+    table.write_text("ID,NAME,SEX\n1,a,1\n2,b,9\n")
+    wrong.write_text("ID,WRONG\n1,a\n")
+    empty.write_text("ID,NAME,SEX\n")
+    told: list[tuple[int, int]] = []
+    done = list(
+        load_files(
+            [(his, good), (lis, table), (lis, wrong), (lis, empty)],
+            start=2,
+            progress=lambda count, size: told.append((count, size)),
+        )
+    )
+    assert [one.state for one in done] == ["done", "done", "failed", "done"]
+    assert [(one.received, one.stored, one.dead) for one in done[:2]] == [(4, 2, 1), (2, 1, 1)]
+    assert "NAME" in done[2].failure
+    assert sum(count for count, _ in told) == 6
+    letter = dead_letters.open_letters(source="lis").get()
+    assert (letter.reason_code, letter.reason_where) == ("unknown-code", "SEX → gender")
+    assert counts_balance()
 
 
 def test_a_preview_says_what_would_happen_and_leaves_nothing(source: Sources, tmp_path: Path) -> None:

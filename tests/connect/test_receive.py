@@ -82,7 +82,7 @@ def test_a_programming_fault_is_a_dead_letter(source: Sources, monkeypatch: pyte
     def stumble(raw: bytes, profile: Any) -> Any:
         raise KeyError("PID")
 
-    monkeypatch.setattr("salus.connect.pipeline.translate", stumble)
+    monkeypatch.setattr("salus.connect.understanding.translate", stumble)
     receipt = receive(source(), [Incoming(patient())])[0]
     assert (receipt.status, receipt.code) == ("dead", "not-understood")
 

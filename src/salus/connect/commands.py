@@ -2,6 +2,7 @@
 
 import getpass
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +24,12 @@ def _start() -> None:
     django.setup()
 
 
-
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Schema = Annotated[
     bool, typer.Option("--schema", help="Print what is read and the columns given, then stop.")
 ]
+_AHEAD_BYTES = 32 * 1024 * 1024
+"""From this much on, a second process that reads ahead is worth starting."""
 _FORMATS = ("fhir", "hl7v2", "csv", "excel", "database", "document")
 
 
@@ -63,9 +65,7 @@ def load(
     as_json: bool = False,
 ) -> None:
     """Load files of one source, or show what a load would do; exits with 1 if a file could not be read."""
-    from salus.connect.batching import Batcher
     from salus.connect.files import find_files
-    from salus.connect.loading import load_file
 
     files, left_out = find_files(paths)
     for path in left_out:
@@ -78,10 +78,7 @@ def load(
     system = _source_for_load(source, files, format, mapping)
     rows: list[dict[str, Any]] = []
     total: Counter[str] = Counter()
-    pace = Batcher()
-    for path in files:
-        with terminal.byte_progress(path.name, path.stat().st_size) as progress:
-            done = load_file(system, path, batcher=pace, progress=progress)
+    for path, done in _loads(system, files):
         counts = {
             name: getattr(done, name) for name in ("received", "stored", "repeated", "dead", "resources")
         }
@@ -95,6 +92,26 @@ def load(
         raise SalusError("counts-differ", "received is not stored + repeated + dead", fix="Report this.")
     if failed:
         raise typer.Exit(1)
+
+
+def _loads(source: Any, files: list[Path]) -> Iterator[tuple[Path, Any]]:
+    """Load files, large ones with a second process that reads ahead; yield each file with its load."""
+    from salus.connect.ahead import load_files
+    from salus.connect.batching import Batcher
+    from salus.connect.loading import load_file
+
+    size = sum(path.stat().st_size for path in files)
+    if size < _AHEAD_BYTES:
+        pace = Batcher()
+        for path in files:
+            with terminal.byte_progress(path.name, path.stat().st_size) as progress:
+                yield path, load_file(source, path, batcher=pace, progress=progress)
+        return
+    with terminal.byte_progress(f"{len(files)} files", size) as bar:
+        loads_of_files = load_files(
+            [(source, path) for path in files], progress=lambda _messages, done: bar(done)
+        )
+        yield from zip(files, loads_of_files, strict=True)
 
 
 def _preview(files: list[Path], code: str, form: str | None, mapping: Path | None, as_json: bool) -> None:

@@ -10,9 +10,9 @@ from django.db.models import Max, QuerySet
 
 from salus.connect import ledger, pipeline
 from salus.connect.models import Message, MessageEdit, MessageRaw, SourceSystem, Status
-from salus.connect.pipeline import Arrival
 from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming
+from salus.connect.understanding import Arrival, understand
 from salus.kernel import audit
 from salus.kernel.errors import Conflict, Invalid, NotFound, SalusError
 
@@ -150,7 +150,7 @@ def _replay_batch(source: SourceSystem, messages: Sequence[Message], result: Rep
         arrival = Arrival(
             Incoming(raw, via=message.via), bytes(message.digest), message.received_at, id=message.pk
         )
-        pipeline.understand(arrival, profile, source)
+        understand(arrival, profile)
         arrivals.append(arrival)
     with transaction.atomic(), connection.cursor() as cursor:
         ledger.hold_source(cursor, source.pk)

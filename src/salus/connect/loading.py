@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.backends.utils import CursorWrapper
 
 from salus.connect.batching import Batcher
 from salus.connect.files import Item, items_of
 from salus.connect.models import Load, SourceSystem
-from salus.connect.pipeline import Outcome, receive_batch
+from salus.connect.pipeline import Outcome, receive_arrivals, receive_batch, understood_unless_known
 from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming, Receipt
+from salus.connect.understanding import Arrival
 from salus.kernel.errors import SalusError
 
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -49,6 +51,66 @@ def batches(items: Iterable[Item], batcher: Batcher) -> Iterator[list[Item]]:
         yield batch
 
 
+class Course:
+    """A load under way: begun, given batches, ended. The last batch ends it in its own transaction."""
+
+    def __init__(
+        self, source: SourceSystem, path: Path, *, via: str, name: str | None = None, started_by: Any = None
+    ) -> None:
+        shown = (name or path.name)[:300]
+        cut_off = Load.objects.filter(source=source, name=shown, state=Load.State.RUNNING)
+        if cut_off.exists():
+            cut_off.update(state=Load.State.FAILED, failure="interrupted", finished_at=datetime.now(UTC))
+        self.source = source
+        self.load = Load.objects.create(
+            source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by
+        )
+        self.done = 0
+        self.ended = False
+        self._told = time.monotonic()
+
+    def take(self, arrivals: Sequence[Arrival], read: int, *, last: bool) -> Outcome:
+        """Store a batch; `read` is how many bytes of the file it ends at."""
+        for arrival in arrivals:
+            arrival.load_id = self.load.pk
+
+        def end(_: CursorWrapper) -> None:
+            self._end(Load.State.DONE, "", read)
+
+        outcome = receive_arrivals(self.source, arrivals, also=end if last else None)
+        self.done, self.ended = read, last
+        if not last and time.monotonic() - self._told > _TELL_SECONDS:
+            Load.objects.filter(pk=self.load.pk).update(done_bytes=read)
+            self._told = time.monotonic()
+        return outcome
+
+    def end(self, failure: str = "") -> Load:
+        """End the load if its last batch has not, and return it with its counts."""
+        if not self.ended or failure:
+            self._end(Load.State.FAILED if failure else Load.State.DONE, failure[:500], self.done)
+            self.ended = True
+        self.load.refresh_from_db()
+        return self.load
+
+    def _end(self, state: str, failure: str, done: int) -> None:
+        Load.objects.filter(pk=self.load.pk).update(
+            state=state, failure=failure, done_bytes=done, finished_at=datetime.now(UTC)
+        )
+
+
+Given = TypeVar("Given")
+
+
+def with_last(given: Iterable[Given]) -> Iterator[tuple[Given, bool]]:
+    """Yield each element with whether it is the last."""
+    rest = iter(given)
+    for held in rest:
+        for following in rest:
+            yield held, False
+            held = following
+        yield held, True
+
+
 def load_file(
     source: SourceSystem,
     path: Path,
@@ -64,42 +126,22 @@ def load_file(
     Each batch is one transaction. A load that was cut off is safe to run again: what was taken in is
     a repeat. A file that cannot be read at all ends as a failed load with the reason.
     """
-    shown = (name or path.name)[:300]
-    Load.objects.filter(source=source, name=shown, state=Load.State.RUNNING).update(
-        state=Load.State.FAILED, failure="interrupted", finished_at=datetime.now(UTC)
-    )
-    load = Load.objects.create(
-        source=source, name=shown, via=via, size=path.stat().st_size, started_by=started_by
-    )
+    course = Course(source, path, via=via, name=name, started_by=started_by)
     pace = batcher or Batcher()
-    failure, state, done, told = "", Load.State.FAILED, 0, time.monotonic()
+    profile = profile_of(source)
     try:
-        items = items_of(path, profile_of(source), via=via, load_id=load.pk, name=name)
-        for batch in batches(items, pace):
-            outcome = receive_batch(source, [item.incoming for item in batch])
+        for batch, last in with_last(batches(items_of(path, profile, via=via, name=name), pace)):
+            arrivals = understood_unless_known(source, [item.incoming for item in batch])
+            outcome = course.take(arrivals, batch[-1].read, last=last)
             pace.learn(len(batch), outcome.held)
-            done = batch[-1].read
-            if time.monotonic() - told > _TELL_SECONDS:
-                Load.objects.filter(pk=load.pk).update(done_bytes=done)
-                told = time.monotonic()
             if progress is not None:
-                progress(done)
-        state = Load.State.DONE
+                progress(course.done)
     except SalusError as fault:
-        failure = str(fault)[:500]
+        return course.end(str(fault))
     except BaseException as fault:
-        failure = f"stopped: {type(fault).__name__}"
+        course.end(f"stopped: {type(fault).__name__}")
         raise
-    finally:
-        _finish(load, state, failure, done)
-    load.refresh_from_db()
-    return load
-
-
-def _finish(load: Load, state: str, failure: str, done: int) -> None:
-    Load.objects.filter(pk=load.pk).update(
-        state=state, failure=failure, done_bytes=done, finished_at=datetime.now(UTC)
-    )
+    return course.end()
 
 
 def rehearse(source: SourceSystem, items: Sequence[Incoming]) -> Outcome:

@@ -7,9 +7,9 @@ else, ledger, audit intent, commit. Patients go first so that what belongs to th
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import blake2b
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
@@ -20,39 +20,20 @@ from salus.connect.errors import Untranslatable
 from salus.connect.lookups import identifiers_of, look_up, parse_search
 from salus.connect.models import SourceSystem
 from salus.connect.preparing import NO_CONDITIONS, Conditions, Prepared, id_of, prepare, settle_pending
-from salus.connect.profiles import profile_of, translate
+from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming, Receipt
-from salus.connect.translation import SourceProfile, Translation
+from salus.connect.translation import SourceProfile
+from salus.connect.understanding import CODER_FAULTS, Arrival, arrival_of, understand, unexpected
 from salus.kernel import audit
 from salus.kernel.errors import SalusError
 from salus.record import store
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-_CODER_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
 _LETTER = {"created": "c", "updated": "u", "deleted": "d"}
 
 
-@dataclass(slots=True)
-class Arrival:
-    """One message on its way through the pipeline."""
-
-    item: Incoming
-    digest: bytes
-    received: datetime
-    translation: Translation | None = None
-    prepared: Prepared | None = None
-    fault: SalusError | None = None
-    id: int = 0
-    status: str = ""
-    original: ledger.Known | None = None
-    twin: "Arrival | None" = None
-    written: list[store.Written] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def warnings(self) -> list[str]:
-        """Return what was odd about a message that was stored all the same."""
-        return [*(self.prepared.warnings if self.prepared else ()), *self.notes]
+Also: TypeAlias = Callable[[CursorWrapper], None]
+"""What else happens in a batch's transaction, after its messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +45,12 @@ class Outcome:
     held: float
 
 
-def digest_of(raw: bytes) -> bytes:
-    """Return the 16 bytes by which the same message is known again."""
-    return blake2b(raw, digest_size=16).digest()
-
-
 def receive_batch(
     source: SourceSystem,
     items: Sequence[Incoming],
     *,
     rehearsal: bool = False,
-    also: Callable[[CursorWrapper], None] | None = None,
+    also: Also | None = None,
     using: str = DEFAULT_DB_ALIAS,
 ) -> Outcome:
     """Take a batch of a source's messages; see `services.receive`.
@@ -84,50 +60,44 @@ def receive_batch(
     """
     if not items:
         return Outcome([], [], 0.0)
-    now = datetime.now(UTC)
-    arrivals = [Arrival(item, item.digest or digest_of(item.raw), item.received or now) for item in items]
+    arrivals = understood_unless_known(source, items, using=using)
+    return receive_arrivals(source, arrivals, rehearsal=rehearsal, also=also, using=using)
+
+
+def understood_unless_known(
+    source: SourceSystem, items: Sequence[Incoming], *, using: str = DEFAULT_DB_ALIAS
+) -> list[Arrival]:
+    """Return the messages, understood but for those that are stored already: they need not be."""
+    arrivals = [arrival_of(item) for item in items]
     profile = profile_of(source)
-    connection = connections[using]
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         known = ledger.known_digests(cursor, source.pk, [arrival.digest for arrival in arrivals])
     for arrival in arrivals:
         before = known.get(arrival.digest)
         if before is None or before.status == "dead":
-            understand(arrival, profile, source)
+            understand(arrival, profile)
+    return arrivals
+
+
+def receive_arrivals(
+    source: SourceSystem,
+    arrivals: Sequence[Arrival],
+    *,
+    rehearsal: bool = False,
+    also: Also | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Outcome:
+    """Store messages that have been understood already; otherwise as `receive_batch`."""
     started = time.perf_counter()
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        intent = _take(cursor, source, profile, arrivals, now, rehearsal)
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        intent = _take(cursor, source, profile_of(source), arrivals, datetime.now(UTC), rehearsal)
         if also is not None:
             also(cursor)
     held = time.perf_counter() - started
     if intent is not None and not rehearsal:
         audit.settle(intent)
-    return Outcome(
-        [_receipt(arrival) for arrival in arrivals], [arrival.digest for arrival in arrivals], held
-    )
-
-
-def understand(arrival: Arrival, profile: SourceProfile, source: SourceSystem) -> None:
-    """Translate and prepare one message; what fails is kept as its fault."""
-    given = arrival.item.translation
-    try:
-        if isinstance(given, Untranslatable):
-            raise given
-        arrival.translation = given if given is not None else translate(arrival.item.raw, profile)
-        if not any(entry.condition for entry in arrival.translation.entries):
-            arrival.prepared = prepare(profile.code, arrival.translation)
-    except SalusError as fault:
-        arrival.fault = fault
-    except _CODER_FAULTS as fault:
-        arrival.fault = _unexpected(fault)
-
-
-def _unexpected(fault: Exception) -> Untranslatable:
-    return Untranslatable(
-        "not-understood",
-        f"the message could not be read ({type(fault).__name__})",
-        fix="Report it with the message's number; it is kept and can be replayed.",
-    )
+    receipts = [_receipt(arrival) for arrival in arrivals]
+    return Outcome(receipts, [arrival.digest for arrival in arrivals], held)
 
 
 def _take(
@@ -152,7 +122,7 @@ def _take(
         else:
             first[arrival.digest] = arrival
             if arrival.prepared is None and arrival.translation is None and arrival.fault is None:
-                understand(arrival, profile, source)  # its first copy was undone in between
+                understand(arrival, profile)  # its first copy was undone in between
     fresh = list(first.values())
     resolve(cursor, source, fresh)
     write_fresh(cursor, source, [arrival for arrival in fresh if arrival.fault is None], now)
@@ -183,8 +153,8 @@ def resolve(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arrival
                 arrival.prepared = prepare(source.code, arrival.translation, here or NO_CONDITIONS)
             except SalusError as fault:
                 arrival.fault = fault
-            except _CODER_FAULTS as fault:
-                arrival.fault = _unexpected(fault)
+            except CODER_FAULTS as fault:
+                arrival.fault = unexpected(fault)
     waiting = [
         arrival
         for arrival in fresh
@@ -228,7 +198,7 @@ def write_fresh(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arr
         return
     except OperationalError:
         raise  # the database's trouble, not a message's: nothing is acknowledged
-    except (SalusError, DatabaseError, *_CODER_FAULTS) as fault:
+    except (SalusError, DatabaseError, *CODER_FAULTS) as fault:
         if len(fresh) == 1:
             _condemn(fresh[0], fault)
             return
@@ -244,7 +214,7 @@ def _condemn(arrival: Arrival, fault: Exception) -> None:
     elif isinstance(fault, DatabaseError):
         arrival.fault = Untranslatable("not-storable", "the database refused the message's content")
     else:
-        arrival.fault = _unexpected(fault)
+        arrival.fault = unexpected(fault)
 
 
 def _write_together(
@@ -343,7 +313,8 @@ def _revive(
             continue
         if arrival.fault is not None or (arrival.prepared is None and arrival.translation is None):
             continue
-        again = Arrival(arrival.item, arrival.digest, arrival.received, arrival.translation, arrival.prepared)
+        again = Arrival(arrival.item, arrival.digest, arrival.received, arrival.load_id)
+        again.translation, again.prepared = arrival.translation, arrival.prepared
         again.id = before.id
         tried[before.id] = again
     if not tried:
@@ -423,7 +394,7 @@ def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
     line = ledger.Line(
         id=arrival.id,
         source_id=source.pk,
-        load_id=item.load_id,
+        load_id=arrival.load_id,
         credential_id=item.credential_id,
         control_id=_plain(control or "", 200),
         digest=arrival.digest,
