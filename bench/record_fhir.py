@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,10 @@ def fill() -> None:
     account = Account.objects.create_user("clinician", institution=hospital)
     RoleGrant.objects.create(account=account, role="clinician", institution=hospital)
     AccessToken.objects.create(
-        user=account, token="bench", scope="user/*.rs", expires=timezone.now() + timedelta(days=1)
+        user=account,
+        token="bench",  # noqa: S106 - of a database that lives as long as the run
+        scope="user/*.rs",
+        expires=timezone.now() + timedelta(days=1),
     )
     now = datetime.now(UTC)
     chance = random.Random(1)
@@ -226,9 +230,8 @@ async def load(port: int, seconds: float, seed: int) -> dict[str, float]:
             ).encode()
             for _ in range(500)
         ]
-        _, reader = await loop.create_connection(
-            lambda requests=requests: _Reader(requests, times, started + seconds, wrong), "127.0.0.1", port
-        )
+        make = partial(_Reader, requests, times, started + seconds, wrong)
+        _, reader = await loop.create_connection(make, "127.0.0.1", port)
         readers.append(reader)
     await asyncio.gather(*(reader.done for reader in readers))
     elapsed = time.perf_counter() - started

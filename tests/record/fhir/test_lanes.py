@@ -1,4 +1,4 @@
-"""The lanes: batches, one asker's fault, too many askers; and the real ones under concurrent writes and reads."""
+"""The lanes: batches, one asker's fault, too many askers; the real ones under concurrent requests."""
 
 import asyncio
 from collections.abc import Sequence
