@@ -10,6 +10,7 @@ from django.db.models import Max, QuerySet
 
 from salus.connect import ledger, pipeline
 from salus.connect.models import Message, MessageEdit, MessageRaw, SourceSystem, Status
+from salus.connect.outcomes import audit_entries, reason_of
 from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming
 from salus.connect.understanding import Arrival, understand
@@ -168,7 +169,7 @@ def _replay_batch(source: SourceSystem, messages: Sequence[Message], result: Rep
             else:
                 _still_dead(arrival, arrival.fault)
         stored = [arrival for arrival in arrivals if arrival.fault is None]
-        entries = pipeline.audit_entries(source, stored, actor=actor, action="replay")
+        entries = audit_entries(source, stored, actor=actor, action="replay")
         intent = audit.intend(cursor, entries) if entries else None
     if intent is not None:
         audit.settle(intent)
@@ -180,5 +181,5 @@ def _replay_batch(source: SourceSystem, messages: Sequence[Message], result: Rep
 def _still_dead(arrival: Arrival, fault: SalusError) -> None:
     message = Message.objects.get(pk=arrival.id)
     message.attempts += 1
-    message.reason_code, message.reason, message.reason_where = pipeline.reason_of(fault)
+    message.reason_code, message.reason, message.reason_where = reason_of(fault)
     message.save(update_fields=("attempts", "reason_code", "reason", "reason_where"))

@@ -4,13 +4,11 @@ Order inside the transaction: hold the source, look for repeats, Patients, links
 else, ledger, audit intent, commit. Patients go first so that what belongs to them knows its person.
 """
 
-import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
-from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
 from django.db.backends.utils import CursorWrapper
@@ -19,6 +17,7 @@ from salus.connect import ledger, linking
 from salus.connect.errors import Untranslatable
 from salus.connect.lookups import identifiers_of, look_up, parse_search
 from salus.connect.models import SourceSystem
+from salus.connect.outcomes import audit_entries, line_of, plain, receipt_of, summary
 from salus.connect.preparing import NO_CONDITIONS, Conditions, Prepared, id_of, prepare, settle_pending
 from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming, Receipt
@@ -27,10 +26,6 @@ from salus.connect.understanding import CODER_FAULTS, Arrival, arrival_of, under
 from salus.kernel import audit
 from salus.kernel.errors import SalusError
 from salus.record import store
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-_LETTER = {"created": "c", "updated": "u", "deleted": "d"}
-
 
 Also: TypeAlias = Callable[[CursorWrapper], None]
 """What else happens in a batch's transaction, after its messages."""
@@ -96,7 +91,7 @@ def receive_arrivals(
     held = time.perf_counter() - started
     if intent is not None and not rehearsal:
         audit.settle(intent)
-    receipts = [_receipt(arrival) for arrival in arrivals]
+    receipts = [receipt_of(arrival) for arrival in arrivals]
     return Outcome(receipts, [arrival.digest for arrival in arrivals], held)
 
 
@@ -128,7 +123,7 @@ def _take(
     write_fresh(cursor, source, [arrival for arrival in fresh if arrival.fault is None], now)
     _note_controls(cursor, source, fresh)
     revived = _revive(cursor, source, arrivals, now)
-    lines = [_line(arrival, source) for arrival in arrivals]
+    lines = [line_of(arrival, source) for arrival in arrivals]
     ledger.insert(cursor, lines)
     ledger.count(cursor, source.pk, lines, now)
     entries = [] if rehearsal else audit_entries(source, [*fresh, *revived])
@@ -341,10 +336,10 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
         "attempts = attempts + 1 where id = %s and status = 'dead'",
         [
             moment(now),
-            _plain(prepared.kind, 64),
-            _plain(prepared.control_id, 200),
+            plain(prepared.kind, 64),
+            plain(prepared.control_id, 200),
             moment(prepared.occurred) if prepared.occurred is not None else None,
-            *_summary(arrival),
+            *summary(arrival),
             "\n".join(arrival.warnings),
             arrival.id,
         ],
@@ -355,7 +350,7 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
     received, load_id = cursor.fetchone()
     if isinstance(received, str):
         received = datetime.fromisoformat(received).replace(tzinfo=UTC)
-    resources = _summary(arrival)[0]
+    resources = summary(arrival)[0]
     ledger.add_flow(cursor, source.pk, ledger.city_day(received), 1, 0, -1, resources)
     if load_id is not None:
         cursor.execute(
@@ -363,113 +358,3 @@ def settle_dead(cursor: CursorWrapper, source: SourceSystem, arrival: Arrival, n
             "where id = %s",
             [resources, load_id],
         )
-
-
-def _summary(arrival: Arrival) -> tuple[int, str]:
-    """Return how many resources a message wrote and the list that its undoing will need."""
-    changed = [one for one in arrival.written if one.outcome in _LETTER]
-    return len(changed), ",".join(f"{one.rid}:{one.version}:{_LETTER[one.outcome]}" for one in changed)
-
-
-def _plain(text: str, longest: int) -> str:
-    return _UNPRINTABLE.sub("", text)[:longest]
-
-
-def reason_of(fault: SalusError) -> tuple[str, str, str]:
-    """Return a fault's code, its words with what to do, and its place, each within its column."""
-    words = f"{fault.message} — {fault.fix}" if fault.fix else fault.message
-    return fault.code[:64], _plain(words, 1000), _plain(fault.where, 300)
-
-
-def _line(arrival: Arrival, source: SourceSystem) -> ledger.Line:
-    item, prepared, fault = arrival.item, arrival.prepared, arrival.fault
-    repeated = arrival.status == "repeated"
-    if not repeated:
-        arrival.status = "dead" if fault is not None else "stored"
-    kind = prepared.kind if prepared else getattr(fault, "kind", "")
-    control = prepared.control_id if prepared else getattr(fault, "control_id", "")
-    if repeated and not control and arrival.original is not None:
-        control = arrival.original.control_id
-    original = arrival.original.id if arrival.original else arrival.twin.id if arrival.twin else None
-    line = ledger.Line(
-        id=arrival.id,
-        source_id=source.pk,
-        load_id=arrival.load_id,
-        credential_id=item.credential_id,
-        control_id=_plain(control or "", 200),
-        digest=arrival.digest,
-        kind=_plain(kind or "", 64),
-        via=item.via,
-        position=item.position,
-        size=len(item.raw),
-        received=arrival.received,
-        occurred=prepared.occurred if prepared else None,
-        status=arrival.status,
-        raw=None if repeated else item.raw,
-        repeat_of=original,
-    )
-    if arrival.status == "dead" and fault is not None:
-        line.reason_code, line.reason, line.where = reason_of(fault)
-    elif arrival.status == "stored" and prepared is not None:
-        line.warnings = [_plain(warning, 500) for warning in arrival.warnings]
-        line.resources, line.written = _summary(arrival)
-    return line
-
-
-def _receipt(arrival: Arrival) -> Receipt:
-    prepared, fault = arrival.prepared, arrival.fault
-    control = prepared.control_id if prepared else getattr(fault, "control_id", "")
-    code, reason, where, original_status, original_id = "", "", "", "", None
-    if arrival.status == "dead" and fault is not None:
-        code, reason, where = fault.code, fault.message, fault.where
-    elif arrival.status == "repeated":
-        if arrival.original is not None:
-            before = arrival.original
-            original_id, original_status = before.id, before.status
-            code, reason, where = before.reason_code, before.reason, before.where
-            control = control or before.control_id
-        elif arrival.twin is not None:
-            first = _receipt(arrival.twin)
-            original_id, original_status = first.message_id, first.status
-            code, reason, where = first.code, first.reason, first.where
-    stored = arrival.status == "stored" and prepared is not None
-    return Receipt(
-        message_id=arrival.id,
-        status=arrival.status,
-        kind=prepared.kind if prepared else getattr(fault, "kind", ""),
-        control_id=control or "",
-        code=code,
-        reason=reason,
-        where=where,
-        warnings=tuple(arrival.warnings) if stored else (),
-        resources=_summary(arrival)[0] if stored else 0,
-        original_id=original_id,
-        original_status=original_status,
-    )
-
-
-def audit_entries(
-    source: SourceSystem, arrivals: Iterable[Arrival], *, actor: str = "", action: str = "receive"
-) -> list[audit.AuditEntry]:
-    """Return one entry a person whose record a batch changed, and one for what belongs to nobody."""
-    tally: dict[UUID | None, tuple[int, store.Written, int]] = {}
-    for arrival in arrivals:
-        for one in arrival.written:
-            if one.outcome in _LETTER:
-                count, first, message = tally.get(one.person_id, (0, one, arrival.id))
-                tally[one.person_id] = (count + 1, first, message)
-    return [
-        audit.AuditEntry(
-            actor=actor or f"source:{source.code}",
-            action=action,
-            actor_kind="account" if actor else "source",
-            purpose="care",
-            person_id=person,
-            resource_type=first.type if count == 1 else "",
-            resource_id=first.id if count == 1 else "",
-            institution_id=source.institution_id,
-            source_id=source.pk,
-            detail={"message": message, "resources": count},
-        )
-        for person, (count, first, message) in tally.items()
-    ]
