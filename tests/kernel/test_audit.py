@@ -452,7 +452,10 @@ def test_only_an_auditor_searches_the_audit(people: dict[str, policy.Principal])
 def test_a_resident_sees_who_read_her_record_and_no_one_elses(people: dict[str, policy.Principal]) -> None:
     audit.record([entry(1), entry(2), entry(6, action="update", break_glass=True, actor="li")])
     seen, more = queries.accesses(people["resident"], UUID(int=1))
-    assert more is None and [access.what for access in seen] == ["Changed: Observation", "Read: Observation"]
+    assert more is None and [(access.what, access.resource_type) for access in seen] == [
+        ("Changed", "Observation"),
+        ("Read", "Observation"),
+    ]
     assert seen[0].emergency and seen[0].who == "Hospital clinician" and seen[0].why == "Treatment"
     with pytest.raises(NotAllowed):
         queries.accesses(people["resident"], UUID(int=2))

@@ -87,9 +87,9 @@ def test_record(person: Person, hospital: Institution) -> None:
     doctor = signed_in("clinician", institution=hospital)
     shown = doctor.get(reverse("record:resident", args=[person.pk]))
     text = shown.content.decode()
-    assert "血糖" in text and "门诊" in text and "7 mmol/L" in text
+    assert "血糖" in text and "Outpatient visit" in text and "7 mmol/L" in text
     labs = doctor.get(reverse("record:resident-section", args=[person.pk, "labs"])).content.decode()
-    assert "<svg" in labs and "门诊" not in labs
+    assert "<svg" in labs and "Outpatient visit" not in labs
     assert doctor.get(reverse("record:resident-section", args=[person.pk, "nothing"])).status_code == 404
     assert AuditRow.objects.filter(action="read", person_id=person.pk, outcome="ok").count() == 2
 

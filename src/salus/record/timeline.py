@@ -9,13 +9,14 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
+from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from salus.kernel.models import Institution
+from salus.kernel import names
 from salus.kernel.policy import Principal
-from salus.record import store, visibility
+from salus.record import store, visibility, words
 from salus.record.identity import rows, sources
 from salus.record.rules.r4 import kind_of, kinds
 from salus.record.store import Stored
@@ -57,7 +58,11 @@ NAMES = ("code", "vaccineCode", "medicationCodeableConcept", "type", "class", "s
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that happened. `day` is as precise as the sender was; `at` is for sorting only."""
+    """One thing that happened. `day` is as precise as the sender was, in the city's time.
+
+    `at` is for sorting only. An item that is not `dated` has the day on which it was received, and stands
+    after all that have their own.
+    """
 
     type: str
     id: str
@@ -70,6 +75,7 @@ class Item:
     institution_id: int | None
     section: str
     updated: datetime
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +107,25 @@ def of(principal: Principal, person_id: UUID) -> Record:
     """
     wanted = [number for name, number in kinds().items() if name not in HIDDEN]
     found = _visible(principal, person_id, wanted, MOST + 1)
-    names = _institutions({one.source_id for one in found})
+    places = _institutions({one.source_id for one in found})
     items: list[Item] = []
     series: dict[tuple[str, str], list[tuple[datetime, str, float, dict[str, Any]]]] = {}
     for one in found[:MOST]:
         resource = orjson.loads(one.body)
-        item = _item(one, resource, names.get(one.source_id))
+        item = _item(one, resource, places.get(one.source_id))
         items.append(item)
         if one.type == "Observation" and (measured := _measured(resource)):
             value, unit = measured
             series.setdefault((item.title, unit), []).append((item.at, item.day, value, resource))
-    items.sort(key=lambda item: (item.at, item.id), reverse=True)
+    items.sort(key=lambda item: (item.dated, item.at, item.id), reverse=True)
     return Record(items, _series(series), len(items), len(found) > MOST)
 
 
 def patients(principal: Principal, person_id: UUID) -> list[tuple[Stored, str]]:
     """Return the sources' Patient records of a person that may be seen, each with its institution's name."""
     found = _visible(principal, person_id, [kind_of("Patient")], 500)
-    names = _institutions({one.source_id for one in found})
-    return [(one, names.get(one.source_id, ("", None))[0]) for one in found]
+    places = _institutions({one.source_id for one in found})
+    return [(one, places.get(one.source_id, ("", None))[0]) for one in found]
 
 
 def _visible(principal: Principal, person_id: UUID, wanted: Sequence[int], most: int) -> list[Stored]:
@@ -140,10 +146,8 @@ def institution_of(source_id: int | None) -> tuple[str, int | None]:
 
 def _institutions(source_ids: set[int | None]) -> dict[int | None, tuple[str, int | None]]:
     owners = {source: sources.facts(source).institution_id for source in source_ids if source is not None}
-    names = dict(
-        Institution.objects.filter(pk__in={i for i in owners.values() if i}).values_list("pk", "name")
-    )
-    return {source: (names[owner], owner) for source, owner in owners.items() if owner in names}
+    places = names.institutions(owners.values())
+    return {source: (places[owner], owner) for source, owner in owners.items() if owner in places}
 
 
 @lru_cache(maxsize=1)
@@ -153,7 +157,7 @@ def _section_of() -> dict[str, str]:
 
 def _item(one: Stored, resource: dict[str, Any], place: tuple[str, int | None] | None) -> Item:
     updated = datetime.fromtimestamp(one.updated / 1_000_000, UTC)
-    day, at = _when(resource, updated)
+    day, at, dated = _when(resource, updated)
     name, number = place or ("", None)
     return Item(
         one.type,
@@ -167,10 +171,11 @@ def _item(one: Stored, resource: dict[str, Any], place: tuple[str, int | None] |
         number,
         _section_of().get(one.type, "other"),
         updated,
+        dated,
     )
 
 
-def _when(resource: dict[str, Any], updated: datetime) -> tuple[str, datetime]:
+def _when(resource: dict[str, Any], updated: datetime) -> tuple[str, datetime, bool]:
     for name in TIMES:
         value = resource.get(name)
         if isinstance(value, dict):
@@ -178,17 +183,18 @@ def _when(resource: dict[str, Any], updated: datetime) -> tuple[str, datetime]:
         if isinstance(value, str) and value:
             at = _moment(value)
             if at is not None:
-                return value[:16].replace("T", " "), at
-    return updated.strftime("%Y-%m-%d"), updated
+                day = timezone.localtime(at).strftime("%Y-%m-%d %H:%M") if len(value) > 10 else value
+                return day, at, True
+    return timezone.localtime(updated).strftime("%Y-%m-%d"), updated, False
 
 
 def _moment(text: str) -> datetime | None:
     try:
         if len(text) > 10:
             found = parse_datetime(text)
-            return None if found is None else found if found.tzinfo else found.replace(tzinfo=UTC)
+            return None if found is None else found if found.tzinfo else timezone.make_aware(found)
         day = parse_date((text + "-01-01")[:10] if len(text) < 10 else text)
-        return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return None if day is None else timezone.make_aware(datetime(day.year, day.month, day.day))
     except ValueError:
         return None
 
@@ -206,9 +212,24 @@ def concept(value: Any) -> str:
     return str(first.get("display") or first.get("code") or "")
 
 
+def title_of(one: Stored) -> str:
+    """Return what a stored resource is called in a record; a person's name is never its title."""
+    return "" if one.type in HIDDEN else _title(one.type, orjson.loads(one.body))
+
+
 def _title(type: str, resource: dict[str, Any]) -> str:
-    names = (concept(resource.get(name)) for name in NAMES)
-    return next((name for name in names if name), None) or str(resource.get("description") or type)[:200]
+    for name in NAMES:
+        if name == "class" and (visit := _visit(resource)):
+            return visit
+        if title := concept(resource.get(name)):
+            return title
+    return str(resource.get("description") or words.type_title(type))[:200]
+
+
+def _visit(resource: dict[str, Any]) -> str:
+    """Return the plain words for an encounter's class, empty when it is none of HL7's."""
+    kind = resource.get("class")
+    return str(words.VISITS.get(str(kind.get("code")), "")) if isinstance(kind, dict) else ""
 
 
 def _detail(resource: dict[str, Any]) -> str:
@@ -234,7 +255,8 @@ def _detail(resource: dict[str, Any]) -> str:
 
 def _status(resource: dict[str, Any]) -> str:
     status = resource.get("status")
-    return status if isinstance(status, str) else concept(resource.get("clinicalStatus"))
+    code = status if isinstance(status, str) else concept(resource.get("clinicalStatus"))
+    return words.status_title(code)
 
 
 def _measured(resource: dict[str, Any]) -> tuple[float, str] | None:
@@ -263,7 +285,7 @@ def _series(
                 concept(points[-1][3].get("code")),
                 title,
                 unit,
-                tuple((at.isoformat(), value) for at, _day, value, _resource in points),
+                tuple((timezone.localtime(at).isoformat(), value) for at, _day, value, _resource in points),
                 low,
                 high,
             )

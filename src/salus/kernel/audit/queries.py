@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,17 +12,22 @@ import orjson
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from salus.kernel.models import AuditRow, Institution, Role
+from salus.kernel import names
+from salus.kernel.models import AuditRow, Role
 from salus.kernel.policy.deciding import require
 from salus.kernel.policy.words import Principal, Target
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """What the auditor looks for; empty fields do not restrict. Times are aware, `until` not included."""
+    """What the auditor looks for; empty fields do not restrict. Times are aware, `until` not included.
+
+    `also` are further numbers of the same person, which her records had before they were joined.
+    """
 
     actor: str = ""
     person_id: UUID | None = None
+    also: frozenset[UUID] = frozenset()
     action: str = ""
     resource_type: str = ""
     resource_id: str = ""
@@ -50,6 +55,7 @@ class Access:
     who: str
     where: str
     what: str
+    resource_type: str
     why: str
     emergency: bool
     refused: bool
@@ -86,7 +92,9 @@ def _mark(after: str | None) -> tuple[int, int] | None:
 
 def _conditions(wanted: AuditFilter) -> Q:
     found = Q()
-    for name in ("actor", "person_id", "action", "resource_type", "resource_id", "outcome"):
+    if wanted.person_id:
+        found &= Q(person_id__in=[wanted.person_id, *wanted.also])
+    for name in ("actor", "action", "resource_type", "resource_id", "outcome"):
         value = getattr(wanted, name)
         if value:
             found &= Q(**{name: value})
@@ -113,29 +121,32 @@ def rows(wanted: AuditFilter | None = None) -> Iterator[AuditRow]:
 
 
 def accesses(
-    principal: Principal, person_id: UUID, *, limit: int = 50, after: str | None = None
+    principal: Principal,
+    person_id: UUID,
+    *,
+    also: Iterable[UUID] = (),
+    limit: int = 50,
+    after: str | None = None,
 ) -> tuple[list[Access], str | None]:
     """Return who read or changed a person's record, newest first, in plain words of the active language.
 
-    The second value is the mark for the next ones. Raises NotAllowed unless it is the asker's own record
-    (an auditor uses `search`).
+    `also` are the numbers under which her records stood before they were joined to hers; the caller
+    knows them. The second value is the mark for the next ones. Raises NotAllowed unless it is the
+    asker's own record (an auditor uses `search`).
     """
     require(principal, "read", Target("access_log", person_id=person_id))
-    page = _page(AuditFilter(person_id=person_id), limit, after)
-    names = dict(
-        Institution.objects.filter(
-            pk__in={row.institution_id for row in page.rows if row.institution_id}
-        ).values_list("pk", "name")
-    )
-    return [_access(row, principal, names) for row in page.rows], page.next
+    page = _page(AuditFilter(person_id=person_id, also=frozenset(also)), limit, after)
+    places = names.institutions({row.institution_id for row in page.rows})
+    return [_access(row, principal, places) for row in page.rows], page.next
 
 
-def _access(row: AuditRow, principal: Principal, names: dict[int, str]) -> Access:
+def _access(row: AuditRow, principal: Principal, places: dict[int, str]) -> Access:
     return Access(
         at=moment(row),
         who=_who(row, principal),
-        where=names.get(row.institution_id or 0, ""),
+        where=places.get(row.institution_id or 0, ""),
         what=_what(row),
+        resource_type="" if row.action == "break-glass" else row.resource_type,
         why=_why(row),
         emergency=row.break_glass,
         refused=row.outcome in {"refused", "denied"},
@@ -176,8 +187,7 @@ def _what(row: AuditRow) -> str:
         "unlink": _("Separated records"),
         "split": _("Separated records"),
     }
-    what = words.get(row.action, row.action)
-    return f"{what}: {row.resource_type}" if row.resource_type and row.action != "break-glass" else what
+    return words.get(row.action, row.action)
 
 
 def _why(row: AuditRow) -> str:

@@ -45,7 +45,7 @@ def _groupers(today: date) -> dict[str, Callable[[Person], str]]:
         "all": lambda p: "",
         "age": lambda p: age_band(p.birth_date, today),
         "sex": lambda p: p.sex,
-        "district": lambda p: p.district_code,
+        "district": lambda p: p.district_code[:6],
     }
 
 
@@ -121,8 +121,8 @@ def _estimate(by: str, group: str, tally: Mapping[str, int]) -> GroupError:
     precision = tally["sample-same"] / judged if judged else None
     grey = tally["grey-same"] + tally["grey-different"]
     recall = None
-    if grey or not tally["grey"]:
-        missed = tally["grey-open"] * (tally["grey-same"] / grey) if grey else 0.0
+    if grey:  # no pair judged tells nothing of the joins that were missed
+        missed = tally["grey-open"] * (tally["grey-same"] / grey)
         right = tally["joined"] * (1.0 if precision is None else precision)
         recall = right / (right + missed) if right + missed else None
     return GroupError(by, group, tally["joined"], precision, recall)

@@ -216,6 +216,20 @@ def history(principal: Principal, person_id: UUID) -> list[LinkEvent]:
     return list(query.select_related("reverses").order_by("-id"))
 
 
+def joined_into(person_id: UUID) -> set[UUID]:
+    """Return the persons whose records stand under this person today, by merges that hold."""
+    found: set[UUID] = set()
+    asked = {person_id}
+    while asked:
+        others = LinkEvent.objects.filter(person_id__in=asked, other_id__isnull=False)
+        merged = Person.objects.filter(
+            pk__in=set(others.values_list("other_id", flat=True)), merged_into__in=asked
+        )
+        asked = set(merged.values_list("pk", flat=True)) - found
+        found |= asked
+    return found
+
+
 def current(person_id: UUID) -> UUID:
     """Return the person that an id stands for today, following merges."""
     seen = {person_id}

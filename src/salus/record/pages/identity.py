@@ -14,14 +14,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from salus.kernel import audit
+from salus.kernel import audit, names
 from salus.kernel.errors import Conflict, Invalid, NotFound
+from salus.record import timeline
 from salus.record.identity import error_report, queries, services
-from salus.record.identity.queries import PairView
+from salus.record.identity.queries import FieldView, PairView
 from salus.record.models import LinkEvent, ReviewPair, ReviewStatus
 from salus.web import confirm
 from salus.web.access import may, principal
-from salus.web.tables import Column, Table
+from salus.web.tables import ChoiceFilter, Column, Table
 
 REASONS = {
     "grey-zone": gettext_lazy("likely, not certain"),
@@ -54,6 +55,28 @@ AGREEMENTS = {
 }
 
 
+SEXES = {
+    "male": gettext_lazy("male"),
+    "female": gettext_lazy("female"),
+    "other": gettext_lazy("other"),
+    "unknown": gettext_lazy("unknown"),
+}
+METHODS = {
+    "new": gettext_lazy("no record like it"),
+    "resident-id": gettext_lazy("same identity number"),
+    "passport": gettext_lazy("same passport number"),
+    "newborn": gettext_lazy("newborn's number"),
+    "probabilistic": gettext_lazy("probabilistic"),
+    "hl7-merge": gettext_lazy("merged by the source"),
+    "review": gettext_lazy("reviewed"),
+    "manual": gettext_lazy("by hand"),
+}
+
+
+def _actor(event: LinkEvent) -> str:
+    return _("the machine") if event.actor == "machine" else event.actor
+
+
 class Reviews(Table):
     """The pairs that wait for a decision."""
 
@@ -64,7 +87,12 @@ class Reviews(Table):
     empty_title = gettext_lazy("Nothing to review")
     empty_text = gettext_lazy("Pairs that the machine cannot decide appear here.")
     columns: ClassVar = (
-        Column("id", gettext_lazy("Pair"), link=lambda row: reverse("record:identity-pair", args=[row.id])),
+        Column(
+            "id",
+            gettext_lazy("Pair"),
+            kind="code",
+            link=lambda row: reverse("record:identity-pair", args=[row.id]),
+        ),
         Column(
             "reason",
             gettext_lazy("Why"),
@@ -74,6 +102,7 @@ class Reviews(Table):
         Column("score", gettext_lazy("Weight (bits)"), kind="number", sort="score"),
         Column("created", gettext_lazy("Since"), kind="moment", sort="created"),
     )
+    filters: ClassVar = (ChoiceFilter("reason", gettext_lazy("Why"), tuple(REASONS.items())),)
 
 
 @may("review", "identity_review")
@@ -112,6 +141,8 @@ def pair(request: HttpRequest, number: int) -> HttpResponse:
         "found": found,
         "reason": REASONS.get(found.pair.reason, found.pair.reason),
         "lines": _lines(found),
+        "shared": any(f.agreement.startswith("equal") and f.weight < -1 for f in found.fields),
+        "places": [timeline.institution_of(one.source_id)[0] for one in (found.left, found.right)],
         "open": found.pair.status == ReviewStatus.OPEN,
         "persons": sorted(persons),
         "events": [e for p in sorted(persons) for e in queries.history(asker, p)][:20]
@@ -125,14 +156,29 @@ def _lines(found: PairView) -> list[dict[str, Any]]:
     return [
         {
             "title": FIELDS.get(f.name, f.name),
-            "left": f.left,
-            "right": f.right,
+            "left": _shown(f.name, f.left),
+            "right": _shown(f.name, f.right),
             "agreement": AGREEMENTS.get(f.agreement, _("similar")),
-            "tone": "ok" if f.weight > 1 else "bad" if f.weight < -1 else "",
+            "tone": _tone(f),
             "weight": f.weight,
         }
         for f in found.fields
     ]
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a value as people write it: a birth date with its dashes."""
+    if name == "birth" and len(value) == 8 and value.isdecimal():
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return value
+
+
+def _tone(field: FieldView) -> str:
+    if field.agreement == "different":
+        return "bad"
+    if field.agreement.startswith("equal"):
+        return "ok" if field.weight > 1 else ""
+    return "" if field.agreement == "missing" else "warn"
 
 
 def _carry_out(request: HttpRequest, back: str, done: str, act: Callable[[str], LinkEvent]) -> HttpResponse:
@@ -192,15 +238,15 @@ class Events(Table):
     columns: ClassVar = (
         Column("at", gettext_lazy("When"), kind="moment", sort="id"),
         Column("kind", gettext_lazy("What"), value=lambda row: row.get_kind_display()),
-        Column("actor", gettext_lazy("Who"), sort="actor"),
-        Column("method", gettext_lazy("How")),
+        Column("actor", gettext_lazy("Who"), sort="actor", value=_actor),
+        Column("method", gettext_lazy("How"), value=lambda row: METHODS.get(row.method, row.method)),
         Column("score", gettext_lazy("Weight (bits)"), kind="number"),
         Column("person_id", gettext_lazy("Person"), kind="code"),
-        Column("reverses_id", gettext_lazy("Takes back"), kind="number"),
+        Column("reverses_id", gettext_lazy("Takes back"), kind="code"),
         Column(
             "id",
             gettext_lazy("Number"),
-            kind="number",
+            kind="code",
             link=lambda row: reverse("record:identity-event", args=[row.id]),
         ),
     )
@@ -216,7 +262,11 @@ def events(request: HttpRequest) -> HttpResponseBase:
             query = query.filter(person_id=UUID(person))
         except ValueError:
             raise Http404 from None
-    return Events(request, query).respond("record/identity_events.html")
+    context = {
+        "title": _("Decisions about identity"),
+        "breadcrumbs": [(_("Identity review"), reverse("record:identity-reviews"))],
+    }
+    return Events(request, query).respond("record/identity_events.html", context)
 
 
 @may("review", "identity_review")
@@ -231,6 +281,8 @@ def event(request: HttpRequest, number: int) -> HttpResponse:
         "title": _("Decision %(number)d") % {"number": number},
         "breadcrumbs": [(_("Decisions about identity"), reverse("record:identity-events"))],
         "found": found,
+        "actor": _actor(found),
+        "method": METHODS.get(found.method, found.method),
         "reversed_by": reversed_by,
         "reason": (found.evidence or {}).get("reason", ""),
         "agreement": [
@@ -256,9 +308,13 @@ def errors(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("record:identity-errors"))
     groups = error_report.from_reviews(asker, today=timezone.localdate())
     titles = {"all": _("All"), "age": _("Age"), "sex": _("Sex"), "district": _("District")}
+    words = names.districts() | {name: str(title) for name, title in SEXES.items()}
     context = {
         "title": _("Linkage errors"),
         "breadcrumbs": [(_("Identity review"), reverse("record:identity-reviews"))],
-        "groups": [{"by": titles.get(g.by, g.by), "row": g} for g in groups],
+        "groups": [
+            {"by": titles.get(g.by, g.by), "group": words.get(g.group, g.group), "row": g}
+            for g in sorted(groups, key=lambda g: (list(titles).index(g.by), g.group))
+        ],
     }
     return render(request, "record/identity_errors.html", context)

@@ -16,6 +16,7 @@ from salus.record import timeline
 from salus.record.identity import queries
 from salus.record.models import Person
 from salus.record.pages.resident_asker import open_person
+from salus.record.store import Stored
 from salus.web import access, charts
 
 PAGE = 50
@@ -51,7 +52,7 @@ def show(request: HttpRequest, person_id: UUID, section: str = "") -> HttpRespon
         "breadcrumbs": [(_("Residents"), reverse("record:residents"))] if _searches(principal.roles) else [],
         "person": person,
         "sex": SEXES.get(person.sex, "–"),
-        "patients": timeline.patients(principal, person.pk),
+        "patients": _by_place(timeline.patients(principal, person.pk)),
         "tabs": _tabs(person.pk, record, section),
         "section": section,
         "page": page,
@@ -63,6 +64,14 @@ def show(request: HttpRequest, person_id: UUID, section: str = "") -> HttpRespon
         "glass": person.pk in principal.break_glass,
     }
     return render(request, "record/resident.html", context)
+
+
+def _by_place(found: list[tuple[Stored, str]]) -> list[tuple[str, list[Stored]]]:
+    """Group the sources' records of a person by the institution that keeps them."""
+    places: dict[str, list[Stored]] = {}
+    for stored, place in found:
+        places.setdefault(place, []).append(stored)
+    return sorted(places.items())
 
 
 def _searches(roles: frozenset[str]) -> bool:

@@ -18,6 +18,7 @@ from salus.kernel import audit, policy
 from salus.kernel.audit import queries as audit_queries
 from salus.kernel.errors import SalusError
 from salus.kernel.policy.rulebook import BOOK
+from salus.record.identity import queries
 from salus.record.identity.engine import normalise
 from salus.record.models import PatientLink, PersonIdentifier
 from salus.record.pages.resident_asker import EMERGENCY, asker
@@ -103,7 +104,11 @@ def readers(request: HttpRequest) -> HttpResponseBase:
         return render(request, "record/no_record.html", {"title": _("Who read my record")})
     found: list[Any]
     found, following = audit_queries.accesses(
-        principal, principal.person_id, limit=50, after=request.GET.get("after") or None
+        principal,
+        principal.person_id,
+        also=queries.joined_into(principal.person_id),
+        limit=50,
+        after=request.GET.get("after") or None,
     )
     context = {"title": _("Who read my record"), "found": found, "after": following}
     return render(request, "record/readers.html", context)

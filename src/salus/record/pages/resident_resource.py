@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from salus.kernel import audit, policy
 from salus.kernel.errors import SalusError
 from salus.kernel.policy import Principal, Target
-from salus.record import correction, sensitive, store, timeline
+from salus.record import correction, sensitive, store, timeline, words
 from salus.record.pages.resident_asker import asker
 from salus.record.rules.r4 import kinds
 from salus.record.store import Stored
@@ -62,7 +62,8 @@ def show(request: HttpRequest, type: str, id: str) -> HttpResponseBase:
     shown = next((one for one in versions if str(one.version) == asked), versions[0] if versions else stored)
     previous = next((one for one in versions if one.version == shown.version - 1), None)
     context = {
-        "title": f"{type} {id[:12]}",
+        "title": _title(stored),
+        "type": type,
         "breadcrumbs": _trail(stored),
         "stored": stored,
         "shown": shown,
@@ -96,7 +97,10 @@ def correct(request: HttpRequest, type: str, id: str) -> HttpResponseBase:
             return HttpResponseRedirect(reverse("record:resource", args=[type, id]))
     context = {
         "title": _("Correct a field"),
-        "breadcrumbs": [*_trail(stored), (f"{type} {id[:12]}", reverse("record:resource", args=[type, id]))],
+        "breadcrumbs": [
+            *_trail(stored),
+            (_title(stored), reverse("record:resource", args=[type, id])),
+        ],
         "form": form,
         "label": _("Store the correction"),
     }
@@ -140,6 +144,12 @@ def _target(stored: Stored) -> Target:
         source_id=stored.source_id,
         categories=sensitive.categories(stored.type, stored.body),
     )
+
+
+def _title(stored: Stored) -> str:
+    """Return what the resource is called: what it says, or its type and the beginning of its id."""
+    said = "" if stored.deleted else timeline.title_of(stored)
+    return said or f"{words.type_title(stored.type)} {stored.id[:12]}"
 
 
 def _trail(stored: Stored) -> list[tuple[str, str]]:

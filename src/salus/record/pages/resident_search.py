@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from salus.kernel import audit
+from salus.kernel import audit, names
 from salus.record.identity import queries
 from salus.record.pages.resident_asker import EMERGENCY, READERS, asker
 from salus.web import access
@@ -80,6 +80,7 @@ def show(request: HttpRequest) -> HttpResponseBase:
         "title": _("Residents"),
         "form": SearchForm(initial=known),
         "found": page.persons,
+        "districts": names.districts({one.district_code for one in page.persons}),
         "after": page.after,
         "searched": bool(known),
         "emergency": bool(EMERGENCY & principal.roles),

@@ -57,6 +57,8 @@ class Column:
     def shown(self, row: Any) -> SafeString | str:
         """Return the cell as HTML."""
         value = self.read(row)
+        if self.kind == "code" and isinstance(value, int):
+            value = str(value)  # a number that names a row is not grouped like a quantity
         text = display(value, seconds=self.kind == "second")
         if self.tone is not None and value not in (None, ""):
             text = format_html('<span class="tag tag-{}">{}</span>', self.tone(row), text)

@@ -1,0 +1,91 @@
+"""Plain words for what FHIR says in codes: types of resources, statuses, classes of visits."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+TYPES: dict[str, str | Promise] = {
+    "AllergyIntolerance": _("Allergy"),
+    "Appointment": _("Appointment"),
+    "CarePlan": _("Care plan"),
+    "Composition": _("Document"),
+    "Condition": _("Diagnosis"),
+    "Coverage": _("Insurance cover"),
+    "Claim": _("Claim"),
+    "Device": _("Device"),
+    "DiagnosticReport": _("Report"),
+    "DocumentReference": _("Document"),
+    "Encounter": _("Visit or stay"),
+    "EpisodeOfCare": _("Episode of care"),
+    "ExplanationOfBenefit": _("Settled claim"),
+    "Flag": _("Flag"),
+    "ImagingStudy": _("Imaging study"),
+    "Immunization": _("Vaccination"),
+    "Media": _("Picture or recording"),
+    "MedicationAdministration": _("Medicine given"),
+    "MedicationDispense": _("Medicine dispensed"),
+    "MedicationRequest": _("Prescription"),
+    "MedicationStatement": _("Medicine taken"),
+    "Observation": _("Result"),
+    "Patient": _("Personal details"),
+    "Person": _("Whole record"),
+    "Procedure": _("Procedure"),
+    "Provenance": _("Where it comes from"),
+    "RelatedPerson": _("Relative"),
+    "ServiceRequest": _("Order"),
+    "Specimen": _("Specimen"),
+}
+STATUSES: dict[str, str | Promise] = {
+    "active": _("active"),
+    "amended": _("amended"),
+    "arrived": _("arrived"),
+    "booked": _("booked"),
+    "cancelled": _("cancelled"),
+    "completed": _("completed"),
+    "corrected": _("corrected"),
+    "current": _("current"),
+    "draft": _("draft"),
+    "entered-in-error": _("entered in error"),
+    "final": _("final"),
+    "finished": _("finished"),
+    "fulfilled": _("kept"),
+    "in-progress": _("in progress"),
+    "inactive": _("inactive"),
+    "not-done": _("not done"),
+    "noshow": _("did not come"),
+    "on-hold": _("on hold"),
+    "pending": _("pending"),
+    "planned": _("planned"),
+    "preliminary": _("preliminary"),
+    "proposed": _("proposed"),
+    "registered": _("registered"),
+    "remission": _("in remission"),
+    "resolved": _("resolved"),
+    "revoked": _("withdrawn"),
+    "stopped": _("stopped"),
+    "superseded": _("superseded"),
+    "unknown": _("unknown"),
+    "waitlist": _("on the waiting list"),
+}
+VISITS: dict[str, str | Promise] = {
+    "AMB": _("Outpatient visit"),
+    "EMER": _("Emergency visit"),
+    "FLD": _("Visit in the field"),
+    "HH": _("Home visit"),
+    "IMP": _("Hospital stay"),
+    "ACUTE": _("Hospital stay"),
+    "NONAC": _("Hospital stay"),
+    "OBSENC": _("Observation stay"),
+    "PRENC": _("Visit before admission"),
+    "SS": _("Short stay"),
+    "VR": _("Remote visit"),
+}
+
+
+def type_title(name: str) -> str:
+    """Return what a resource type is called."""
+    return str(TYPES.get(name, name))
+
+
+def status_title(code: str) -> str:
+    """Return what a status is called; a code that is not known is shown as it is."""
+    return str(STATUSES.get(code, code))
