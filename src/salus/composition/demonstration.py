@@ -182,7 +182,7 @@ def _report(state: State, folder: Path) -> None:
     out.print(table)
     if figures.by_group:
         groups = Table("Group", "Pairs", "Precision", "Recall", title="Linkage against the known truth")
-        for row in figures.by_group:
+        for row in sorted(figures.by_group):
             groups.add_row(*row)
         out.print(groups)
     if not figures.balanced:

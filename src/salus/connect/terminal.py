@@ -1,5 +1,6 @@
 """What the commands print: tables for people, JSON lines for programs."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-console = Console()
+PIPED_WIDTH = 160  # columns, where no terminal says how wide it is
+console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 notes = Console(stderr=True)
 
 LOAD_COLUMNS = ("file", "state", "received", "stored", "repeated", "dead", "resources", "failure")
@@ -56,8 +58,10 @@ def show(columns: Sequence[str], rows: Iterable[dict[str, Any]], *, as_json: boo
             typer.echo(orjson.dumps({name: row.get(name) for name in columns}, default=str).decode())
         return
     table = Table(title=title or None, show_lines=False)
+    rows = list(rows)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        number = any(isinstance(row.get(name), int) for row in rows)
+        table.add_column(name, overflow="fold", justify="right" if number else "left", no_wrap=number)
     for row in rows:
         table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
     console.print(table)
