@@ -44,7 +44,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         return
     except Exception as error:  # noqa: BLE001  the last resort: nothing of the fault may reach the asker
         service.log_fault(error)
-        response = respond(FhirError(500, "exception", "Something failed here; the fault was logged"))
+        response = service.fault(error)
     await _send(scope, send, response)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error as DatabaseFault
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel import audit
@@ -156,7 +157,10 @@ def _write_batch(tasks: Sequence[Task]) -> list[Response]:
         with transaction.atomic(), connection.cursor() as cursor:
             for position, task in enumerate(tasks):
                 answers.append(_write_one(position, task, cursor, intents, refused, refusals))
-    except DatabaseError as error:
+                if connection.needs_rollback:
+                    # The database ended the transaction under it: what went well before is gone too
+                    raise OperationalError("the transaction was lost")
+    except DatabaseFault as error:
         log_fault(error)
         return [fault(error)] * len(tasks)
     for position, intent in intents:
@@ -215,13 +219,17 @@ def _record(entries: list[audit.AuditEntry], answers: list[Response]) -> None:
 
 def _unaudited() -> FhirError:
     return FhirError(
-        503, "transient", "The access could not be audited, so nothing is shown", fix="Try later"
+        503,
+        "transient",
+        "The access could not be audited, so nothing is shown",
+        fix="Try later",
+        headers=(("retry-after", "2"),),
     )
 
 
 def fault(error: Exception) -> Response:
     """Return the answer to an unexpected fault: 503 for the database's, which may pass, else 500."""
-    if isinstance(error, DatabaseError):
+    if isinstance(error, DatabaseFault):
         return respond(
             FhirError(
                 503,
