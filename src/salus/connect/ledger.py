@@ -163,8 +163,14 @@ def insert(cursor: CursorWrapper, lines: Sequence[Line]) -> None:
 
 
 def _insert_rows(cursor: CursorWrapper, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    if not rows:
-        return
+    if rows:
+        with cursor.db.wrap_database_errors:  # past Django's cursor nothing else would do it
+            _insert_past_wrapper(cursor, table, columns, rows)
+
+
+def _insert_past_wrapper(
+    cursor: CursorWrapper, table: str, columns: str, rows: Sequence[tuple[Any, ...]]
+) -> None:
     if cursor.db.vendor == "postgresql":
         if len(rows) >= 50:
             with cursor.copy(f"copy {table} ({columns}) from stdin") as copy:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, ProgrammingError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 
 from salus.connect import ledger, linking
@@ -26,6 +26,9 @@ from salus.connect.understanding import CODER_FAULTS, Arrival, arrival_of, under
 from salus.kernel import audit
 from salus.kernel.errors import SalusError
 from salus.record import store
+
+REFUSALS = (DataError, IntegrityError, ProgrammingError)
+"""What a database raises over a message's content; anything else is its own trouble."""
 
 Also: TypeAlias = Callable[[CursorWrapper], None]
 """What else happens in a batch's transaction, after its messages."""
@@ -191,9 +194,9 @@ def write_fresh(cursor: CursorWrapper, source: SourceSystem, fresh: Sequence[Arr
         with transaction.atomic(using=cursor.db.alias):
             _write_together(cursor, source, fresh, now)
         return
-    except OperationalError:
-        raise  # the database's trouble, not a message's: nothing is acknowledged
-    except (SalusError, DatabaseError, *CODER_FAULTS) as fault:
+    except transaction.TransactionManagementError:
+        raise  # the transaction is gone already, through no message's fault
+    except (SalusError, *REFUSALS, *CODER_FAULTS) as fault:
         if len(fresh) == 1:
             _condemn(fresh[0], fault)
             return
@@ -206,7 +209,7 @@ def _condemn(arrival: Arrival, fault: Exception) -> None:
     arrival.written = []
     if isinstance(fault, SalusError):
         arrival.fault = fault
-    elif isinstance(fault, DatabaseError):
+    elif isinstance(fault, REFUSALS):
         arrival.fault = Untranslatable("not-storable", "the database refused the message's content")
     else:
         arrival.fault = unexpected(fault)

@@ -37,7 +37,8 @@ def many(cursor: CursorWrapper, sql: str, rows: Sequence[Sequence[Any]]) -> None
         return
     cursor.db.ensure_connection()
     connection: sqlite3.Connection = cursor.db.connection
-    connection.executemany(sql.replace("%s", "?"), rows)
+    with cursor.db.wrap_database_errors:
+        connection.executemany(sql.replace("%s", "?"), rows)
 
 
 def fetch(cursor: CursorWrapper, sql: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -47,7 +48,8 @@ def fetch(cursor: CursorWrapper, sql: str, values: Sequence[Any] = ()) -> list[A
         return list(cursor.fetchall())
     cursor.db.ensure_connection()
     connection: sqlite3.Connection = cursor.db.connection
-    return connection.execute(sql.replace("%s", "?"), values).fetchall()
+    with cursor.db.wrap_database_errors:
+        return connection.execute(sql.replace("%s", "?"), values).fetchall()
 
 
 def fetch_in(

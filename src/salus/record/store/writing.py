@@ -71,14 +71,15 @@ def write(cursor: CursorWrapper, writes: Sequence[Write], *, now: datetime) -> l
     if not writes:
         return []
     store = tables(cursor)
-    for _ in range(ATTEMPTS):
-        batch = _decide(store, writes, stamp.micros(now))
-        if _apply(store, batch):
-            break
-    else:
-        raise VersionConflict(
-            "version-conflict", "Others keep writing the same resources", fix="Send the batch again"
-        )
+    with cursor.db.wrap_database_errors:  # the tables go past Django's cursor, which would do this
+        for _ in range(ATTEMPTS):
+            batch = _decide(store, writes, stamp.micros(now))
+            if _apply(store, batch):
+                break
+        else:
+            raise VersionConflict(
+                "version-conflict", "Others keep writing the same resources", fix="Send the batch again"
+            )
     written = [
         Written(outcome, row.rid, version, row.type, row.id, row.person_id, row.patient_rid, body)
         for row, outcome, version, body in batch.results
