@@ -161,6 +161,22 @@ def main() -> None:
     except SalusError as error:
         sys.stderr.write(f"salus: {error} [{error.code}]\n")
         raise SystemExit(1) from None
+    except Exception as error:
+        if not database_fault(error):
+            raise
+        words = str(error).partition("\n")[0][:200]
+        sys.stderr.write(
+            f"salus: The database does not answer or refuses: {words}. Is it there, and is its disk full?"
+            " What was not acknowledged can be sent again. [database-unavailable]\n"
+        )
+        raise SystemExit(1) from None
+
+
+def database_fault(error: BaseException) -> bool:
+    """Say whether the database's own trouble ended a command; anything else is a fault of the program."""
+    from django.db import InterfaceError, OperationalError
+
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 if __name__ == "__main__":
