@@ -90,7 +90,8 @@ def _places() -> dict[str, Place]:
 
 
 BUSIEST = (
-    "select institution_id from record_carerelation group by institution_id order by count(*) desc limit 1"
+    "select c.institution_id from record_carerelation c join kernel_institution i on i.id = c.institution_id"
+    " where i.kind = 'general_hospital' group by c.institution_id order by count(*) desc limit 1"
 )
 MOST_CONTRACTED = (
     "select c.code from record_contract c join kernel_staff s on s.code = c.code"

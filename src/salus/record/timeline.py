@@ -1,5 +1,6 @@
 """A resident's record as people read it: what happened, when, where, in sections; results as series."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from salus.kernel import names
 from salus.kernel.policy import Principal
-from salus.record import store, visibility, words
+from salus.record import json, store, visibility, words
 from salus.record.identity import rows, sources
 from salus.record.rules.r4 import kind_of, kinds
 from salus.record.store import Stored
@@ -111,7 +111,7 @@ def of(principal: Principal, person_id: UUID) -> Record:
     items: list[Item] = []
     series: dict[tuple[str, str], list[tuple[datetime, str, float, dict[str, Any]]]] = {}
     for one in found[:MOST]:
-        resource = orjson.loads(one.body)
+        resource = json.loads(one.body)
         item = _item(one, resource, places.get(one.source_id))
         items.append(item)
         if one.type == "Observation" and (measured := _measured(resource)):
@@ -214,7 +214,7 @@ def concept(value: Any) -> str:
 
 def title_of(one: Stored) -> str:
     """Return what a stored resource is called in a record; a person's name is never its title."""
-    return "" if one.type in HIDDEN else _title(one.type, orjson.loads(one.body))
+    return "" if one.type in HIDDEN else _title(one.type, json.loads(one.body))
 
 
 def _title(type: str, resource: dict[str, Any]) -> str:
@@ -259,13 +259,22 @@ def _status(resource: dict[str, Any]) -> str:
     return words.status_title(code)
 
 
+_POWER = re.compile(r"10[*^](-?\d+)")
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def unit_title(unit: str) -> str:
+    """Return a unit as people write it: UCUM's 10*9/L and the common 10^9/L are both 10⁹/L."""
+    return _POWER.sub(lambda found: "10" + found[1].translate(_RAISED), unit)
+
+
 def _measured(resource: dict[str, Any]) -> tuple[float, str] | None:
     quantity = resource.get("valueQuantity")
     if not isinstance(quantity, dict) or isinstance(quantity.get("value"), bool):
         return None
     value = quantity.get("value")
     return (
-        (float(value), str(quantity.get("unit") or quantity.get("code") or ""))
+        (float(value), unit_title(str(quantity.get("unit") or quantity.get("code") or "")))
         if isinstance(value, int | float)
         else None
     )

@@ -1,6 +1,12 @@
 """Addresses of the room's pages."""
 
-from salus.record.pages import identity_urls, resident_urls
+from django.urls import path
+
+from salus.record.pages import identity_urls, population, resident_urls
 
 app_name = "record"
-urlpatterns = [*identity_urls.urlpatterns, *resident_urls.urlpatterns]
+urlpatterns = [
+    path("population/", population.show, name="population"),
+    *identity_urls.urlpatterns,
+    *resident_urls.urlpatterns,
+]

@@ -47,7 +47,8 @@ def choropleth(
 
     Args:
         areas: the districts; those without a figure are drawn grey.
-        figures: by district code: a number, None (not known) or `SUPPRESSED` (hatched, never named).
+        figures: by district code: a number, None (not known) or `SUPPRESSED` (hatched, never
+            named: the count is small, or would tell a small one).
         measure: what the figure is; unit: follows each value.
         digits: decimals shown.
     """
@@ -93,7 +94,7 @@ def breaks(values: Sequence[float]) -> list[float]:
 
 def _shade(figure: Figure, limits: Sequence[float], unit: Text, digits: int) -> tuple[str, str]:
     if isinstance(figure, Suppressed):
-        return _("withheld, fewer than 10"), svg.HATCH
+        return _("withheld"), svg.HATCH
     if figure is None:
         return _("not known"), svg.NONE
     place = sum(figure >= limit for limit in limits)
@@ -117,7 +118,7 @@ def _legend(limits: Sequence[float], known: Sequence[float], figures: Any, digit
             found.append(LegendEntry(f"fill-r{_step(place, len(limits)) + 1}", text))
     values = list(figures)
     if any(isinstance(value, Suppressed) for value in values):
-        found.append(LegendEntry("fill-hatched", _("withheld, fewer than 10")))
+        found.append(LegendEntry("fill-hatched", _("withheld")))
     if any(value is None for value in values):
         found.append(LegendEntry("fill-none", _("not known")))
     return found

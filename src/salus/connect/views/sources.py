@@ -19,6 +19,7 @@ from salus.connect.models import FlowCount, SourceCredential, SourceSystem
 from salus.connect.views.tables import SourceTable
 from salus.kernel.errors import SalusError
 from salus.web import access, confirm
+from salus.web.templatetags.salus import name_in_language
 
 _DAYS_SHOWN = 14
 
@@ -62,7 +63,7 @@ def page(request: HttpRequest, code: str) -> HttpResponseBase:
     source = get_object_or_404(SourceSystem.objects.select_related("institution"), code=code)
     rate = queries.error_rate(source)
     context = {
-        "title": source.name,
+        "title": name_in_language(source),
         "breadcrumbs": [(_("Sources"), reverse("connect:sources"))],
         "source": source,
         "flow": queries.flow(source),

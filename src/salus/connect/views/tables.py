@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from salus.connect.models import Format, Load, Message, SourceSystem, Status, Via
 from salus.connect.reasons import reason_title
 from salus.web.tables import ChoiceFilter, Column, DateFilter, Table
+from salus.web.templatetags.salus import name_in_language
 
 TONES = {Status.STORED: "ok", Status.REPEATED: "info", Status.DEAD: "bad"}
 LOAD_TONES = {
@@ -48,8 +49,15 @@ class SourceTable(Table):
             sort="code",
             link=lambda source: reverse("connect:source", args=[source.code]),
         ),
-        Column("name", _("Name"), sort="name", wide=True),
-        Column("institution__name", _("Institution"), sort="institution__name", wide=True),
+        Column("name", _("Name"), sort="name", value=name_in_language, wide=True),
+        Column(
+            "institution__name",
+            _("Institution"),
+            sort="institution__name",
+            value=lambda source: name_in_language(source.institution) if source.institution else "",
+            wide=True,
+            optional=True,
+        ),
         Column("vendor", _("Vendor"), sort="vendor", optional=True),
         Column("format", _("Format"), sort="format", value=lambda source: source.get_format_display()),
         Column("last_heard", _("Last heard from"), kind="moment", sort="last_heard"),
@@ -159,7 +167,7 @@ class LoadTable(Table):
         Column("stored", _("Stored"), kind="number", sort="stored"),
         Column("repeated", _("Repeated"), kind="number", sort="repeated"),
         Column("dead", _("Dead letters"), kind="number", sort="dead"),
-        Column("resources", _("Resources"), kind="number", sort="resources"),
+        Column("resources", _("Resources"), kind="number", sort="resources", optional=True),
     )
     filters = (
         ChoiceFilter("source", _("Source"), source_choices, field="source__code"),

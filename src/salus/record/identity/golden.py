@@ -16,6 +16,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel.models import District
+from salus.record import json
 from salus.record.identity import rows
 from salus.record.identity.engine import normalise
 from salus.record.identity.engine.resident import Patient, read
@@ -143,7 +144,7 @@ def refresh(cursor: CursorWrapper, person_ids: Iterable[UUID], *, now: datetime,
         [rows.key(cursor, p) for p in ids],
     )
     for person_id, rid, body, source_id, source_time, updated in found:
-        resource = orjson.loads(bytes(body))
+        resource = json.loads(bytes(body))
         patient = read(resource, today=today)
         one = hold(rid, resource, patient, source_id=source_id, at=source_time or updated)
         held[rows.person(person_id)].append(one)
@@ -183,12 +184,22 @@ def district_of(address: dict[str, Any]) -> str:
 
 
 def _district(named: str, address: str) -> str:
+    """Return the smallest district that an address names.
+
+    Streets of different districts bear the same name, so that which the address names whole, from the
+    top down, is meant; where that leaves several, the district that holds them all.
+    """
     known = districts()
     if named in known.codes:
         return named
-    if named and (code := known.names.get(named.strip().casefold())):
-        return code
-    return next((code for name, code in known.long_names if name in address), "")
+    text = address if named in address else f"{named}{address}"
+    found = {code: known.above(code) for name, code in known.long_names if name in text}
+    if not found:
+        return known.names.get(named.strip().casefold(), "")
+    most = max(sum(one in found for one in above) for above in found.values())
+    best = [(*above, code) for code, above in found.items() if sum(one in found for one in above) == most]
+    shared = [level[0] for level in zip(*best, strict=False) if len(set(level)) == 1]
+    return shared[-1] if shared else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +207,14 @@ class _Districts:
     codes: frozenset[str]
     names: dict[str, str]
     long_names: tuple[tuple[str, str], ...]
+    parents: dict[str, str | None]
+
+    def above(self, code: str) -> tuple[str, ...]:
+        """Return the districts that hold this one, largest first."""
+        found: list[str] = []
+        while (parent := self.parents.get(found[-1] if found else code)) and parent not in found:
+            found.append(parent)
+        return tuple(reversed(found))
 
 
 _districts: dict[str, tuple[float, _Districts]] = {}
@@ -207,10 +226,19 @@ def districts() -> _Districts:
     name, now = str(connections["default"].settings_dict["NAME"]), time.monotonic()
     cached = _districts.get(name)
     if cached is None or now - cached[0] > _KNOWN_FOR:
-        found = list(District.objects.values_list("code", "name", "name_en"))
-        names = {n.strip().casefold(): code for code, *both in found for n in both if n}
-        long_names = tuple(sorted(((n, c) for c, n, _ in found if len(n) > 2), key=lambda x: -len(x[0])))
-        cached = _districts[name] = (now, _Districts(frozenset(c for c, _, _ in found), names, long_names))
+        found = list(District.objects.values_list("code", "name", "name_en", "parent_id"))
+        counts = Counter(n.strip().casefold() for _code, *both, _parent in found for n in set(both) if n)
+        names = {
+            n.strip().casefold(): code
+            for code, *both, _parent in found
+            for n in both
+            if n and counts[n.strip().casefold()] == 1
+        }
+        long_names = tuple(sorted(((n, c) for c, n, _, _ in found if len(n) > 2), key=lambda x: -len(x[0])))
+        made = _Districts(
+            frozenset(c for c, *_rest in found), names, long_names, {c: parent for c, *_rest, parent in found}
+        )
+        cached = _districts[name] = (now, made)
     return cached[1]
 
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from django import forms
 from django.contrib import messages
 from django.db import connection
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from salus.kernel import audit, policy
 from salus.kernel.errors import SalusError
 from salus.kernel.policy import Principal, Target
-from salus.record import correction, sensitive, store, timeline, words
+from salus.record import correction, json, sensitive, store, timeline, words
 from salus.record.pages.resident_asker import asker
 from salus.record.rules.r4 import kinds
 from salus.record.store import Stored
@@ -81,7 +80,7 @@ def show(request: HttpRequest, type: str, id: str) -> HttpResponseBase:
 def correct(request: HttpRequest, type: str, id: str) -> HttpResponseBase:
     """Ask for a correction and write it as a new version with its provenance."""
     principal, stored = _open(request, type, id, "correct")
-    leaves = correction.leaves(orjson.loads(stored.body))
+    leaves = correction.leaves(json.loads(stored.body))
     form = CorrectionForm(request.POST or None, leaves=leaves)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
@@ -161,7 +160,7 @@ def _trail(stored: Stored) -> list[tuple[str, str]]:
 def _pretty(one: Stored) -> str:
     if one.deleted:
         return ""
-    return orjson.dumps(orjson.loads(one.body), option=orjson.OPT_INDENT_2).decode()
+    return json.dumps(json.loads(one.body), indent=True).decode()
 
 
 def _line(one: Stored) -> dict[str, Any]:
@@ -179,7 +178,7 @@ def _changed(previous: Stored | None, shown: Stored) -> list[tuple[str, str, str
     if previous is None or previous.deleted or shown.deleted:
         return []
     before, after = (
-        {leaf.path: str(leaf.value) for leaf in correction.leaves(orjson.loads(one.body))}
+        {leaf.path: str(leaf.value) for leaf in correction.leaves(json.loads(one.body))}
         for one in (previous, shown)
     )
     paths = dict.fromkeys([*before, *after])

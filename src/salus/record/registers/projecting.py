@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel.feed import Position
 from salus.kernel.jobs import periodic
 from salus.kernel.models import Institution
-from salus.record import store
+from salus.record import json, store
 from salus.record.identity import relations, rows
 from salus.record.models import RegisterCursor
 from salus.record.registers.reading import TYPES, read
@@ -60,7 +59,7 @@ def project(cursor: CursorWrapper, rids: Sequence[int]) -> None:
         patient = stored.rid if stored.type == "Patient" else stored.patient_rid
         if stored.deleted or patient is None:
             continue
-        body = orjson.loads(stored.body)
+        body = json.loads(stored.body)
         if stored.type == "Encounter":
             places += [(patient, code) for code in _providers(body)]
             continue

@@ -84,6 +84,13 @@ def at_risk(principal: Principal, on: date, *, by: Sequence[str] = ("age", "sex"
     known is not counted. Residence is where the person's records place her on that day, else her last
     known district.
     """
+    return _shown(principal, count_at_risk(on, by=by))
+
+
+def count_at_risk(
+    on: date, *, by: Sequence[str] = ("age", "sex", "district")
+) -> list[tuple[tuple[str, ...], int]]:
+    """Return the counts of `at_risk` with none hidden: for callers that ask the policy themselves."""
     age, ages = _age_case("p.birth_date", on)
     columns = {
         "age": age,
@@ -104,7 +111,7 @@ def at_risk(principal: Principal, on: date, *, by: Sequence[str] = ("age", "sex"
         f" group by {order} order by {order}"
     )
     values = [early, on, on, on, on, *(ages if "age" in by else []), on, on, on]
-    return _shown(principal, [(tuple(str(x) for x in row[:-1]), int(row[-1])) for row in _ask(sql, values)])
+    return [(tuple(str(x) for x in row[:-1]), int(row[-1])) for row in _ask(sql, values)]
 
 
 def deaths(principal: Principal, start: date, end: date, *, by: Sequence[str] = ("cause",)) -> list[Count]:
