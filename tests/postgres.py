@@ -21,7 +21,7 @@ def _answers(url: str) -> bool:
     try:
         with psycopg.connect(url, connect_timeout=3) as connection:
             row = connection.execute(
-                "select rolcreatedb from pg_roles where rolname = current_user"
+                "select rolcreatedb or rolsuper from pg_roles where rolname = current_user"
             ).fetchone()
             return bool(row and row[0])
     except psycopg.Error:
@@ -82,16 +82,23 @@ class Cluster:
         """Stop the cluster: fast, or immediate (as a crash)."""
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
+    def answers(self) -> bool:
+        """Say whether the cluster takes connections."""
+        return _answers(self.url)
+
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Start a cluster of one's own and remove it afterwards."""
-    with tempfile.TemporaryDirectory(prefix="salus-postgres-", ignore_cleanup_errors=True) as folder:
+def cluster(place: Path | None = None) -> Iterator[Cluster]:
+    """Start a cluster of one's own, in a folder within `place` if given, and remove it afterwards."""
+    with tempfile.TemporaryDirectory(
+        prefix="salus-postgres-", dir=place, ignore_cleanup_errors=True
+    ) as folder:
         one = Cluster(Path(folder))
         try:
             yield one
         finally:
-            one.stop("immediate")
+            if one.answers():
+                one.stop("immediate")
 
 
 @contextmanager

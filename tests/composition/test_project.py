@@ -12,6 +12,7 @@ from salus.cli import ROOMS, app, mount
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKED = {"read", "memory"}
+VOCABULARY = {"policy.toml.conditions", "policy.toml.purposes"}  # the program's own words explained, no facts
 
 
 def tracked(pattern: str = "*") -> list[Path]:
@@ -50,7 +51,9 @@ def test_every_rule_names_its_source_and_whether_it_was_read() -> None:
         assert rows, path
         for number, row in enumerate(rows, 2):
             assert (row.get("source") or "").strip(), f"{path.relative_to(ROOT)}:{number} names no source"
-            assert row.get("checked") in CHECKED, f"{path.relative_to(ROOT)}:{number} does not say if it was read"
+            assert row.get("checked") in CHECKED, (
+                f"{path.relative_to(ROOT)}:{number} does not say if it was read"
+            )
 
 
 def _unsourced(node: object, above: bool, where: str) -> list[str]:
@@ -61,8 +64,10 @@ def _unsourced(node: object, above: bool, where: str) -> list[str]:
         return []
     sourced = above or bool(str(node.get("source", "")).strip()) and node.get("checked") in CHECKED
     plain = {key for key, value in node.items() if not isinstance(value, dict | list)}
-    found = [] if sourced or not plain else [where]
-    return found + [one for key, value in node.items() for one in _unsourced(value, sourced, f"{where}.{key}")]
+    found = [] if sourced or not plain or where in VOCABULARY else [where]
+    return found + [
+        one for key, value in node.items() for one in _unsourced(value, sourced, f"{where}.{key}")
+    ]
 
 
 def test_every_toml_rule_stands_under_a_source() -> None:

@@ -110,7 +110,7 @@ def test_archives_are_read_without_writing_where_they_point(tmp_path: Path) -> N
     path = tmp_path / "all.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../etc/Patient.ndjson", patient("a") + b"\n" + patient("b") + b"\n")
-        archive.writestr("/root/Encounter.ndjson", b'{"resourceType":"Encounter","id":"e"}\n')
+        archive.writestr("/etc/Encounter.ndjson", b'{"resourceType":"Encounter","id":"e"}\n')
         archive.writestr("deep/.hidden", b"x")
     found = take(path, FHIR)
     assert [orjson.loads(one.raw)["id"] for one in found] == ["a", "b", "e"]
