@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 
+from salus.record import json
 from salus.record.rules.r4 import kind_of, rows
 
 
@@ -69,7 +69,7 @@ def _holders(
             [path, *part, kind_of(kind), source_id],
         )
         for id_, body in cursor.fetchall():
-            found[id_] = orjson.loads(bytes(body))
+            found[id_] = json.loads(bytes(body))
     return list(found.items())
 
 

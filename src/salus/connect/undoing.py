@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
@@ -13,7 +12,7 @@ from salus.connect import linking
 from salus.connect.models import Load, Message, Status
 from salus.kernel import audit
 from salus.kernel.errors import Conflict
-from salus.record import store
+from salus.record import json, store
 
 _BATCH = 100
 Progress = Callable[[int, int], None]
@@ -135,7 +134,7 @@ def _revert(
         )
         report.removed += 1
     else:
-        body = orjson.loads(before.body)
+        body = json.loads(before.body)
         write = store.Write(current.type, current.id, body, "put", before.source_id, before.message_id)
         report.restored += 1
     written = store.write(cursor, [write], now=now)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import jsonpointer
-import orjson
 from django.db import connection, transaction
 from django.utils.translation import gettext_noop as _
 
@@ -13,7 +13,7 @@ from salus.kernel import audit, policy
 from salus.kernel.errors import Invalid, NotFound
 from salus.kernel.ids import uuid7
 from salus.kernel.policy import Principal, Target
-from salus.record import identity, sensitive, store
+from salus.record import identity, json, sensitive, store
 from salus.record.store import Stored, Write, Written
 from salus.record.validate import validate
 
@@ -28,7 +28,7 @@ class Leaf:
 
     pointer: str
     path: str
-    value: str | int | float | bool
+    value: str | int | float | Decimal | bool
 
 
 def leaves(resource: dict[str, Any]) -> list[Leaf]:
@@ -43,7 +43,7 @@ def leaves(resource: dict[str, Any]) -> list[Leaf]:
         elif isinstance(node, list):
             for index, value in enumerate(node):
                 walk(value, [*steps, str(index)])
-        elif isinstance(node, str | int | float | bool):
+        elif isinstance(node, str | int | float | Decimal | bool):
             pointer = jsonpointer.JsonPointer.from_parts(steps).path
             path = "".join(f"[{int(s) + 1}]" if s.isdigit() else f".{s}" for s in steps).lstrip(".")
             found.append(Leaf(pointer, path, node))
@@ -80,7 +80,7 @@ def correct(
         raise NotFound("no-resource", _("There is no such resource"))
     if len(reason.strip()) < REASON:
         raise Invalid("correction-reason", _("The reason is too short"), where="reason")
-    before = orjson.loads(stored.body)
+    before = json.loads(stored.body)
     leaf = next((one for one in leaves(before) if one.pointer == pointer), None)
     if leaf is None:
         raise Invalid("correction-field", _("There is no such value in the resource"), where="field")
@@ -127,16 +127,15 @@ def _target(stored: Stored) -> Target:
     )
 
 
-def _typed(old: str | int | float | bool, text: str) -> str | int | float | bool:
+def _typed(old: str | int | float | Decimal | bool, text: str) -> str | int | Decimal | bool:
     """Return the new value in the old one's JSON type; raises `Invalid`."""
     text = text.strip()
     try:
         if isinstance(old, bool):
             return {"true": True, "false": False}[text.lower()]
-        if isinstance(old, int | float):
-            number = float(text)
-            return int(number) if number.is_integer() and isinstance(old, int) else number
-    except (KeyError, ValueError, OverflowError):
+        if isinstance(old, int | float | Decimal):
+            return json.number(text)
+    except (KeyError, ValueError):
         raise Invalid("correction-value", _("The value does not fit this field"), where="value") from None
     if not text:
         raise Invalid("correction-value", _("The value does not fit this field"), where="value")

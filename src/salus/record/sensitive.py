@@ -7,10 +7,10 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel.policy import Principal, Target
+from salus.record import json
 from salus.record.identity import rows
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def categories(resource_type: str, body: bytes) -> frozenset[str]:
     if resource_type in _NEVER or not body or not _rules()[0].search(body):
         return NONE
     found: set[str] = set()
-    stack: list[Any] = [orjson.loads(body)]
+    stack: list[Any] = [json.loads(body)]
     while stack:
         item = stack.pop()
         if isinstance(item, list):

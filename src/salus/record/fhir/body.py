@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-import msgspec
-
+from salus.record import json
 from salus.record.fhir.outcome import FhirError
 
 MAX_RESOURCE = 16 * 1024 * 1024  # bytes of one resource
@@ -18,20 +17,18 @@ _ESCAPED_BACKSLASH = re.compile(rb"\\\\")
 def decode(raw: bytes, *, limit: int = MAX_RESOURCE) -> Any:
     """Return the JSON value of a body.
 
-    Raises `FhirError` 400 (or 413) for what is empty, too big, not UTF-8, not JSON, too deep, or holds
-    control characters that FHIR's string type excludes (http://hl7.org/fhir/R4/datatypes.html#string).
+    Raises `FhirError` 400 (or 413) for what is empty, too big, not UTF-8, not JSON, too deep, or holds a
+    number out of all proportion or control characters that FHIR's string type excludes
+    (http://hl7.org/fhir/R4/datatypes.html#string).
     """
     if not raw:
         raise FhirError(400, "required", "The body is empty", fix="Send a resource as JSON")
     if len(raw) > limit:
         raise FhirError(413, "too-long", f"The body is longer than {limit} bytes")
     try:
-        value = msgspec.json.decode(raw.removeprefix(b"\xef\xbb\xbf"))
-    except msgspec.DecodeError as error:
-        # msgspec's words name a position and a kind of fault, never the content
-        raise FhirError(400, "structure", "The body is not valid JSON", fix=_position(error)) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise FhirError(400, "structure", "The body is not valid JSON in UTF-8, or nests too deep") from None
+        value = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except json.NotJson as error:
+        raise _refused(error) from None
     _check_depth(value)
     if b"\\" in raw and _CONTROL.search(_ESCAPED_BACKSLASH.sub(b"", raw)):
         raise FhirError(400, "value", "A string holds a control character, which FHIR does not allow")
@@ -55,9 +52,18 @@ def check_id(value: str) -> str:
     return value
 
 
-def _position(error: msgspec.DecodeError) -> str:
-    found = re.search(r"byte (\d+)", str(error))
-    return f"The fault is at byte {found[1]}" if found else ""
+def _refused(error: json.NotJson) -> FhirError:
+    if error.reason == "number":
+        return FhirError(
+            400,
+            "value",
+            "A number has too many digits or too large an exponent",
+            fix=f"Send at most {json.MOST_CHARACTERS} characters and exponents to {json.LARGEST_EXPONENT}",
+        )
+    if error.reason == "syntax":
+        where = "" if error.position is None else f"The fault is at byte {error.position}"
+        return FhirError(400, "structure", "The body is not valid JSON", fix=where)
+    return FhirError(400, "structure", "The body is not valid JSON in UTF-8, or nests too deep")
 
 
 def _check_depth(value: Any) -> None:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import orjson
-
+from salus.record import json
 from salus.record.fhir.outcome import FhirError
 from salus.record.fhir.request import Parameters
 from salus.record.rules.r4 import rows
@@ -34,7 +33,7 @@ class Shape:
         """Return the asked part of a stored resource, marked SUBSETTED as FHIR asks."""
         if self.whole:
             return body
-        resource: dict[str, Any] = orjson.loads(body)
+        resource: dict[str, Any] = json.loads(body)
         required = ALWAYS | _required(str(resource["resourceType"]))
         if self.summary == "data":
             kept = {k: v for k, v in resource.items() if k != "text"}
@@ -44,7 +43,7 @@ class Shape:
         meta = dict(kept.get("meta") or {})
         meta["tag"] = [*meta.get("tag", ()), SUBSETTED]
         kept["meta"] = meta
-        return orjson.dumps(kept)
+        return json.dumps(kept)
 
 
 WHOLE = Shape()

@@ -11,6 +11,7 @@ import orjson
 from django.db import transaction as database
 
 from salus.kernel.errors import SalusError
+from salus.record import json
 from salus.record.fhir import access, writing
 from salus.record.fhir.body import MAX_BUNDLE, decode_resource
 from salus.record.fhir.bundles import Entry, in_order, read
@@ -72,7 +73,7 @@ def _batch(exchange: Exchange, entries: list[Entry], handle: Handle) -> list[byt
 def _single(exchange: Exchange, entry: Entry, handle: Handle) -> Response:
     body, headers = b"", dict(entry.headers)
     if entry.resource is not None:
-        body = orjson.dumps(entry.resource)
+        body = json.dumps(entry.resource)
         headers["content-type"] = "application/fhir+json"
         if entry.method == "PATCH":
             body, headers["content-type"] = _patch_body(entry)

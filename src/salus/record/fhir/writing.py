@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from salus.kernel import policy
-from salus.record import identity, sensitive, store
+from salus.record import identity, json, sensitive, store
 from salus.record.fhir import access, patch
 from salus.record.fhir.body import check_id, decode, decode_resource
 from salus.record.fhir.exchange import Exchange
@@ -189,7 +189,7 @@ def wish_patch(
     if existing is None or existing.deleted:
         raise not_found()
     request = exchange.request if headers is None else replace(exchange.request, headers=headers)
-    before = orjson.loads(existing.body)
+    before = json.loads(existing.body)
     wish = Wish(type, id, before, existing, if_match(request))
     _may_begin(exchange, wish)
     wish.resource = patch.apply(before, operations)

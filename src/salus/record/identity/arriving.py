@@ -12,6 +12,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from salus.kernel.ids import uuid7
+from salus.record import json
 from salus.record.identity import golden, rows
 from salus.record.identity.engine import resident
 from salus.record.identity.engine.resident import Features, Patient, agree, blocking_keys, pack, unpack
@@ -87,7 +88,7 @@ def link_patients(
 
 
 def _read(written: Written, today: date) -> _Arrival:
-    body = orjson.loads(written.body)
+    body = json.loads(written.body)
     return _Arrival(written, body, resident.read(body, today=today))
 
 

@@ -7,12 +7,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection
 from django.db.models import Q
 
 from salus.kernel import policy
 from salus.kernel.policy import Principal, Target
+from salus.record import json
 from salus.record.identity import golden, rows
 from salus.record.identity.engine import normalise
 from salus.record.identity.engine.resident import read, unpack
@@ -202,7 +202,7 @@ def _shown(features: dict[str, str | None], name: str) -> str:
 
 def _record(rid: int) -> RecordView:
     stored = Resource.objects.get(rid=rid)
-    body = orjson.loads(bytes(stored.body)) if not stored.deleted else {}
+    body = json.loads(bytes(stored.body)) if not stored.deleted else {}
     patient = read(body, today=date.today())
     held = golden.hold(rid, body, patient, source_id=stored.source_id)
     person = PatientLink.objects.get(patient_rid=rid).person_id

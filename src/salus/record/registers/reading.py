@@ -104,7 +104,11 @@ def _observation(body: dict[str, Any]) -> Iterator[Row]:
         yield Row("death", {"died": died, "cause": (causes[0] if causes else "")[:10].upper()})
     quantity = body.get("valueQuantity")
     value = quantity.get("value") if isinstance(quantity, dict) else None
-    if not isinstance(value, int | float | Decimal) or isinstance(value, bool) or not isinstance(quantity, dict):
+    if (
+        not isinstance(value, int | float | Decimal)
+        or isinstance(value, bool)
+        or not isinstance(quantity, dict)
+    ):
         return
     unit = str(quantity.get("code") or quantity.get("unit") or "")
     if any(_is("weight", *c) for c in codes) and 0 < value < 20_000:

@@ -9,10 +9,10 @@ from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 
-import orjson
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
+from salus.record import json
 from salus.record.rules.r4 import type_names
 from salus.record.store.extract import TABLES, IndexRows
 from salus.record.store.index import extract
@@ -67,7 +67,7 @@ def reindex(cursor: CursorWrapper, progress: Callable[[int], None] = lambda done
             break
         rows = IndexRows()
         for rid, kind, body in found:
-            extract(names[kind], orjson.loads(bytes(body)), rid, rows)
+            extract(names[kind], json.loads(bytes(body)), rid, rows)
         for table, columns in INDEX.items():
             if some := rows.of(table):
                 store.insert(f"record_{table}", columns, sorted(set(some)))

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
+from salus.record import json
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,8 +50,8 @@ def tail(resource: dict[str, Any], source: str) -> bytes:
         rest.pop(name, None)
     if None in rest.values():
         rest = {name: value for name, value in rest.items() if value is not None}
-    front = b"," + orjson.dumps(kept)[1:] if kept else b"}"
-    whole = front + (b"," + orjson.dumps(rest)[1:] if rest else b"}")
+    front = b"," + json.dumps(kept)[1:] if kept else b"}"
+    whole = front + (b"," + json.dumps(rest)[1:] if rest else b"}")
     if b"\\u0000" in whole and NUL.search(whole):
         raise TypeError("NUL")  # FHIR allows no control characters, PostgreSQL keeps none
     return whole
@@ -66,9 +66,17 @@ def tail_of(body: bytes, resource_type: str, resource_id: str, version: int) -> 
 FIXED = len(head("", "", 0, "")) - 1
 
 
+def canonical(resource: dict[str, Any]) -> bytes:
+    """Return the content of a resource as bytes that do not depend on the order of its elements.
+
+    1.1 and 1.10 are different content, as 1 and 1.0 are: a decimal's digits say how precise it is.
+    """
+    return json.dumps(resource, sort_keys=True)
+
+
 def content(body: bytes) -> dict[str, Any]:
     """Return a stored resource without its type, its id and the parts of `meta` that the store owns."""
-    resource: dict[str, Any] = orjson.loads(body)
+    resource: dict[str, Any] = json.loads(body)
     del resource["resourceType"], resource["id"]
     meta = {k: v for k, v in resource.pop("meta").items() if k not in OWNED}
     if meta:

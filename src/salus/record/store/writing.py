@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 
-from salus.record import sensitive
+from salus.record import json, sensitive
 from salus.record.rules.r4 import kind_of, type_names
 from salus.record.store import stamp
 from salus.record.store.extract import IndexRows
@@ -163,7 +162,7 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
         raise InvalidWrite("not-json", "The resource holds a value that cannot be stored") from None
     if exists:
         old = stamp.tail_of(row.body, row.type, row.id, row.version)
-        if old == tail or stamp.content(row.body) == _comparable(resource):
+        if old == tail or stamp.canonical(stamp.content(row.body)) == stamp.canonical(_comparable(resource)):
             if time is not None:
                 row.source_time = time
                 row.changed = True
@@ -187,13 +186,12 @@ def _overlaid(held: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource in the form of `stamp.content`, through JSON so that the values compare alike."""
+    """Return a resource in the form of `stamp.content`."""
     plain = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
     meta = {k: v for k, v in (resource.get("meta") or {}).items() if k not in stamp.OWNED}
     if meta:
         plain["meta"] = meta
-    loaded: dict[str, Any] = orjson.loads(orjson.dumps(plain))
-    return loaded
+    return plain
 
 
 def _next_version(
@@ -313,7 +311,7 @@ def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
                 extract(row.type, row.resource, row.rid, come)
         elif row.resource is not None or row.deleted:
             old, new = IndexRows(), IndexRows()
-            extract(row.type, orjson.loads(row.stored_body), row.rid, old)
+            extract(row.type, json.loads(row.stored_body), row.rid, old)
             if row.resource is not None:
                 extract(row.type, row.resource, row.rid, new)
             gone.add(old.without(new))

@@ -4,8 +4,10 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from salus.record.json import LARGEST_INTEGER
 from salus.record.validate.schema import patterns
 
 Test = Callable[..., bool]  # (value, depth): the depth is not looked at, so that a test can stand in a shape
@@ -42,7 +44,9 @@ def _positive(value: Any, depth: int = 0) -> bool:
 
 
 def _decimal(value: Any, depth: int = 0) -> bool:
-    return value.__class__ is float or value.__class__ is int
+    if value.__class__ is int:
+        return -LARGEST_INTEGER < value < LARGEST_INTEGER
+    return value.__class__ is Decimal or value.__class__ is float
 
 
 def _base64(value: Any, depth: int = 0) -> bool:

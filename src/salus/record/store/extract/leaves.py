@@ -7,6 +7,7 @@ passed validation, but primitives may be null beside an extension.
 from collections.abc import Callable
 from typing import Any
 
+from salus.record.json import as_float
 from salus.record.store.extract.rows import IndexRows
 from salus.record.store.extract.values import (
     EARLIEST,
@@ -141,14 +142,15 @@ def _quantity(path: int, kind: str) -> Leaf | None:
         amount = value.get("value")
         if amount is not None:
             comparator = value.get("comparator")
-            low = -INFINITE if comparator in {"<", "<="} else float(amount)
-            high = INFINITE if comparator in {">", ">="} else float(amount)
+            low = -INFINITE if comparator in {"<", "<="} else as_float(amount)
+            high = INFINITE if comparator in {">", ">="} else as_float(amount)
             add(low, high, value, rid, out)
 
     def money(value: Any, rid: int, out: IndexRows) -> None:
         if value.get("value") is not None:
             unit = {"code": value.get("currency"), "system": "urn:iso:std:iso:4217"}
-            add(float(value["value"]), float(value["value"]), unit, rid, out)
+            amount = as_float(value["value"])
+            add(amount, amount, unit, rid, out)
 
     def span(value: Any, rid: int, out: IndexRows) -> None:
         low, high = value.get("low") or {}, value.get("high") or {}
@@ -156,8 +158,8 @@ def _quantity(path: int, kind: str) -> Leaf | None:
             least = low.get("value")
             most = high.get("value")
             add(
-                -INFINITE if least is None else float(least),
-                INFINITE if most is None else float(most),
+                -INFINITE if least is None else as_float(least),
+                INFINITE if most is None else as_float(most),
                 low if least is not None else high,
                 rid,
                 out,
@@ -171,7 +173,7 @@ def _quantity(path: int, kind: str) -> Leaf | None:
 def _number(path: int, kind: str) -> Leaf | None:
     def number(value: Any, rid: int, out: IndexRows) -> None:
         if value is not None:
-            out.number.append((path, float(value), rid))
+            out.number.append((path, as_float(value), rid))
 
     return number if kind in {"decimal", "integer", "positiveInt", "unsignedInt"} else None
 

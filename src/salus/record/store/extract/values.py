@@ -1,13 +1,14 @@
 """How values are put into the search index and how a search's values are made to meet them."""
 
-import math
 import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, localcontext
 from functools import lru_cache
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
+from salus.record.json import as_float, number
 from salus.record.rules.r4 import kinds
 
 EARLIEST = -(2**62)  # the open ends of a period, in µs
@@ -63,13 +64,10 @@ def number_span(text: str) -> tuple[float, float]:
 
     Raises `ValueError` for what is not a number. Source: https://hl7.org/fhir/R4/search.html#number.
     """
-    value = float(text)
-    if not math.isfinite(value) or "_" in text:
-        raise ValueError(text)
-    mantissa, _, exponent = text.lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    half = 0.5 * 10.0 ** (int(exponent or 0) - decimals)
-    return value - half, value + half
+    value = Decimal(number(text))
+    half = Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+    with localcontext(prec=len(text) + 5):
+        return as_float(value - half), as_float(value + half)
 
 
 class Calendar:

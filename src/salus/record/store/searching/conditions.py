@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from salus.record.json import as_float, number
 from salus.record.rules.r4 import kinds
 from salus.record.store.extract.values import (
     DAY,
@@ -282,8 +283,8 @@ def _amount(kind: str, text: str, name: str) -> tuple[str, list[Any], bool]:
     prefix, given = _prefixed(parts[0])
     try:
         low, high = number_span(given)
-        value = float(given)
-    except (ValueError, OverflowError):
+        value = as_float(number(given))
+    except ValueError:
         raise bad_value(
             name, "Write a number such as 5.4, or for a quantity 5.4||mg or 5.4|system|mg"
         ) from None

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from django.db.backends.utils import CursorWrapper
 
+from salus.record import json
 from salus.record.rules.r4 import kind_of, type_names
 from salus.record.store.extract import IndexRows
 from salus.record.store.index import extract
@@ -159,7 +159,7 @@ def _targets(
     paths = {path for one in wanted for path in one.paths}
     rows = IndexRows()
     for one in page:
-        extract(one.type, orjson.loads(one.body), one.rid, rows)
+        extract(one.type, json.loads(one.body), one.rid, rows)
     by_kind: dict[int, set[str]] = {}
     for path, id_, _, kind in rows.reference:
         if path in paths and kind and (not target or type_names()[kind] == target):
