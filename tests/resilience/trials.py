@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.postgres import Cluster
 from tests.resilience.accounting import Balance, balance, patients_by_identifier
 from tests.resilience.installation import Installation, end_group
 from tests.resilience.senders import FhirSender, MllpSender, patient_of
@@ -96,6 +97,15 @@ def wait_for_progress(senders: Senders, messages: int = 5, seconds: float = 120)
             if len(sender.sent.acknowledged) < n
         ]
         assert time.monotonic() < until, f"no progress: {behind}"
+        time.sleep(0.05)
+
+
+def wait_for_refusals(senders: Senders, times: int = 5, seconds: float = 120) -> None:
+    """Wait until each sender has been told several times more to try again."""
+    wanted = [(sender, sender.sent.again + times) for sender in senders]
+    until = time.monotonic() + seconds
+    while any(sender.sent.again < number for sender, number in wanted):
+        assert time.monotonic() < until, f"not refused: {[s.name for s, n in wanted if s.sent.again < n]}"
         time.sleep(0.05)
 
 
@@ -198,6 +208,12 @@ def kill_while_loading(one: Installation, kills: int, seed: int, *, patients: in
         if _messages(one) - before >= 2 * patients:
             outcome.reasons["the load ended before its kill"] += 1
     one.salus("load", str(folder), "--source", "FILES")
+    return account_file(one, keys, outcome)
+
+
+def account_file(one: Installation, keys: list[str], outcome: Outcome | None = None) -> Outcome:
+    """Compare the lines of files that have been loaded to their end with what the database holds."""
+    outcome = outcome or Outcome()
     held, found = balance(one, "FILES"), patients_by_identifier(one)
     outcome.acknowledged = len(keys)
     outcome.lost = [key for key in keys if not found[key]]
@@ -241,3 +257,19 @@ def backup_while_sending(one: Installation, target: Path) -> Outcome:
     outcome.unbalanced = _unbalanced(one)
     assert sum(patients.values()) < later, "nothing came in after the backup: it was not made while loading"
     return outcome
+
+
+def load_while_database_restarts(one: Installation, database: Cluster) -> tuple[Outcome, str]:
+    """Restart the database under a load, run the load again; return the account and what the first said."""
+    path = one.folder / "through.ndjson"
+    keys = write_file(path, "through", 3000)
+    log = one.folder / "begun.log"
+    process = one.begin("load", str(path), "--source", "FILES")
+    while process.poll() is None and _messages(one) < 1000:
+        time.sleep(0.01)
+    database.stop("immediate")
+    database.start()
+    process.wait(timeout=120)
+    said = log.read_text(errors="replace")
+    one.salus("load", str(path), "--source", "FILES")
+    return account_file(one, keys), said
