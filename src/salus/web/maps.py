@@ -14,6 +14,8 @@ from salus.web.drawing import svg
 
 Text = str | Promise
 WIDTH, HEIGHT = 520, 400
+NAMED = 40
+"""With more areas than this their names would cover the map; the label of each still says it."""
 
 
 class Suppressed:
@@ -58,28 +60,57 @@ def choropleth(
     for area in areas:
         figure = figures.get(area.code)
         text, colour = _shade(figure, limits, unit, digits)
-        geometry = json.loads(area.geometry) if isinstance(area.geometry, str) else area.geometry
         features.append(
             {
                 "type": "Feature",
-                "geometry": wound(geometry),
+                "geometry": wound(_geometry(area)),
                 "properties": {"colour": colour, "label": f"{area.name}: {text}"},
             }
         )
         rows.append([area.name, text])
-    chart = (
+    shapes = (
         alt.Chart(source(features))
         .mark_geoshape(stroke=svg.SURFACE, strokeWidth=1)
         .encode(
             color=alt.Color("properties.colour:N", scale=None, legend=None), description="properties.label:N"
         )
-        .project("mercator")
-        .properties(width=WIDTH, height=HEIGHT)
     )
+    layers: list[Any] = [shapes, *(_names(areas) if len(areas) <= NAMED else ())]
+    chart = alt.layer(*layers).project("mercator").properties(width=WIDTH, height=HEIGHT)
     return from_altair(
         chart, title=title, header=[_("District"), str(measure)], rows=rows, note=note,
         legend=_legend(limits, known, figures.values(), digits),
     )  # fmt: skip
+
+
+def _names(areas: Sequence[Area]) -> list[Any]:
+    """Return the areas' names at their centres, each on a halo that keeps it legible on any shade."""
+    places = [{"x": x, "y": y, "name": area.name} for area in areas for x, y in [centre(_geometry(area))]]
+    base = alt.Chart(source(places)).encode(longitude="x:Q", latitude="y:Q", text="name:N")
+    return [
+        base.mark_text(fontSize=13, aria=False, fill=svg.SURFACE, stroke=svg.SURFACE, strokeWidth=4),
+        base.mark_text(fontSize=13, aria=False, fill=svg.INK),
+    ]
+
+
+def _geometry(area: Area) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(area.geometry) if isinstance(area.geometry, str) else area.geometry
+    return found
+
+
+def centre(geometry: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the centroid of a polygon's outer ring, or of a multipolygon's largest, in degrees."""
+    polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    best, largest = (0.0, 0.0), -1.0
+    for ring in (polygon[0] for polygon in polygons):
+        area = x = y = 0.0
+        for (ax, ay, *_a), (bx, by, *_b) in zip(ring, [*ring[1:], ring[0]], strict=True):
+            cross = ax * by - bx * ay
+            area, x, y = area + cross, x + (ax + bx) * cross, y + (ay + by) * cross
+        if abs(area) > largest:
+            largest = abs(area)
+            best = (x / (3 * area), y / (3 * area)) if area else (ring[0][0], ring[0][1])
+    return best
 
 
 def breaks(values: Sequence[float]) -> list[float]:

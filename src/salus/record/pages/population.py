@@ -56,7 +56,7 @@ def show(request: HttpRequest) -> HttpResponseBase:
 def age_title(low: int) -> str:
     """Return the name of an age group."""
     following = next((age for age in AGES if age > low), None)
-    return f"{low}+" if following is None else f"{low}–{following - 1}"
+    return f"{low}+" if following is None else f"{low}\u2060–\u2060{following - 1}"
 
 
 def _shown(count: int | None) -> int | str:

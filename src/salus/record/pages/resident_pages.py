@@ -95,5 +95,5 @@ def _reviews(request: HttpRequest) -> list[Figure]:
     from salus.record.models import ReviewPair, ReviewStatus
 
     waiting = ReviewPair.objects.filter(status=ReviewStatus.OPEN).count()
-    label = ngettext("pair to review", "pairs to review", waiting)
+    label = ngettext("pair waits for review", "pairs wait for review", waiting)
     return [Figure(number_format(waiting, force_grouping=True), label, "warn" if waiting else "ok")]
