@@ -1,41 +1,12 @@
-"""Plain words for what FHIR says in codes: types of resources, statuses, classes of visits."""
+"""Plain words for what FHIR says in codes: statuses and classes of visits; types are the audit's."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-TYPES: dict[str, str | Promise] = {
-    "AllergyIntolerance": _("Allergy"),
-    "Appointment": _("Appointment"),
-    "CarePlan": _("Care plan"),
-    "Composition": _("Document"),
-    "Condition": _("Diagnosis"),
-    "Coverage": _("Insurance cover"),
-    "Claim": _("Claim"),
-    "Device": _("Device"),
-    "DiagnosticReport": _("Report"),
-    "DocumentReference": _("Document"),
-    "Encounter": _("Visit or stay"),
-    "EpisodeOfCare": _("Episode of care"),
-    "ExplanationOfBenefit": _("Settled claim"),
-    "Flag": _("Flag"),
-    "ImagingStudy": _("Imaging study"),
-    "Immunization": _("Vaccination"),
-    "Media": _("Picture or recording"),
-    "MedicationAdministration": _("Medicine given"),
-    "MedicationDispense": _("Medicine dispensed"),
-    "MedicationRequest": _("Prescription"),
-    "MedicationStatement": _("Medicine taken"),
-    "Observation": _("Result"),
-    "Patient": _("Personal details"),
-    "Person": _("Whole record"),
-    "Procedure": _("Procedure"),
-    "Provenance": _("Where it comes from"),
-    "RelatedPerson": _("Relative"),
-    "ServiceRequest": _("Order"),
-    "Specimen": _("Specimen"),
-}
+from salus.kernel.audit.words import type_title as type_title
+
 STATUSES: dict[str, str | Promise] = {
-    "active": _("active"),
+    "active": _("ongoing"),
     "amended": _("amended"),
     "arrived": _("arrived"),
     "booked": _("booked"),
@@ -79,11 +50,6 @@ VISITS: dict[str, str | Promise] = {
     "SS": _("Short stay"),
     "VR": _("Remote visit"),
 }
-
-
-def type_title(name: str) -> str:
-    """Return what a resource type is called."""
-    return str(TYPES.get(name, name))
 
 
 def status_title(code: str) -> str:

@@ -6,6 +6,7 @@ dark; every mark carries a sentence as its label, which a small script shows as 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import altair as alt
@@ -50,7 +51,10 @@ class LegendEntry:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A finished chart or map with all that the page says about it."""
+    """A finished chart or map with all that the page says about it.
+
+    What `fits` is drawn as small as the screen; all else scrolls there, so that its axes stay legible.
+    """
 
     title: Text
     markup: SafeString
@@ -58,10 +62,13 @@ class Drawing:
     rows: Sequence[Sequence[Any]]
     note: Text = ""
     legend: Sequence[LegendEntry] = field(default_factory=tuple)
+    fits: bool = False
 
     def html(self) -> str:
         """Return the figure: title, drawing, legend and the table behind it."""
-        shown = [[(display(value), isinstance(value, int | float)) for value in row] for row in self.rows]
+        shown = [
+            [(display(value), isinstance(value, int | float | Decimal)) for value in row] for row in self.rows
+        ]
         return render_to_string("web/chart.html", {"drawing": self, "rows": shown})
 
 
@@ -72,7 +79,7 @@ def line(
     *,
     title: Text,
     series: Field | None = None,
-    band: tuple[float | None, float | None] | None = None,
+    band: tuple[float | Decimal | None, float | Decimal | None] | None = None,
     zero: bool = False,
     note: Text = "",
     height: int = HEIGHT,
@@ -164,13 +171,14 @@ def from_altair(
     rows: Sequence[Sequence[Any]],
     note: Text = "",
     legend: Sequence[LegendEntry] = (),
+    fits: bool = False,
 ) -> Drawing:
     """Draw any Altair chart.
 
     Colour it with `web.drawing.svg.SERIES` and `RAMP`, which become class names, and give each mark a
     `description` with a sentence.
     """
-    return Drawing(title, _markup(chart, str(title)), header, rows, note, legend)
+    return Drawing(title, _markup(chart, str(title)), header, rows, note, legend, fits)
 
 
 def source(values: Sequence[Mapping[str, Any]]) -> Any:
@@ -179,7 +187,11 @@ def source(values: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _prepared(
-    rows: Rows, x: Field, y: Field, series: Field | None, band: tuple[float | None, float | None] | None
+    rows: Rows,
+    x: Field,
+    y: Field,
+    series: Field | None,
+    band: tuple[float | Decimal | None, float | Decimal | None] | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     names: list[str] = []
     data = []
@@ -198,7 +210,7 @@ def _prepared(
         data.append(
             {
                 "x": svg.encoded(row.get(x.name)),
-                "y": value,
+                "y": svg.encoded(value),
                 "series": name,
                 "label": f"{name}, {label}" if name else label,
                 "outside": outside,
@@ -241,15 +253,15 @@ def _colours(names: Sequence[str]) -> alt.Color:
     )
 
 
-def _band(band: tuple[float | None, float | None]) -> Any:
+def _band(band: tuple[float | Decimal | None, float | Decimal | None]) -> Any:
     low, high = band
     row: dict[str, float] = {}
     places: dict[str, Any] = {}
     if low is not None:
-        row["low"] = low
+        row["low"] = float(low)
         places["y"] = alt.Y("low:Q")
     if high is not None:
-        row["high"] = high
+        row["high"] = float(high)
         places["y2" if low is not None else "y"] = alt.Y2("high:Q") if low is not None else alt.Y("high:Q")
     base = alt.Chart(source([row]))
     if low is not None and high is not None:

@@ -79,7 +79,7 @@ def choropleth(
     chart = alt.layer(*layers).project("mercator").properties(width=WIDTH, height=HEIGHT)
     return from_altair(
         chart, title=title, header=[_("District"), str(measure)], rows=rows, note=note,
-        legend=_legend(limits, known, figures.values(), digits),
+        legend=_legend(limits, known, figures.values(), digits), fits=True,
     )  # fmt: skip
 
 
@@ -88,7 +88,9 @@ def _names(areas: Sequence[Area]) -> list[Any]:
     places = [{"x": x, "y": y, "name": area.name} for area in areas for x, y in [centre(_geometry(area))]]
     base = alt.Chart(source(places)).encode(longitude="x:Q", latitude="y:Q", text="name:N")
     return [
-        base.mark_text(fontSize=13, aria=False, fill=svg.SURFACE, stroke=svg.SURFACE, strokeWidth=4),
+        base.mark_text(
+            fontSize=13, aria=False, fill=svg.SURFACE, stroke=svg.SURFACE, strokeWidth=4, strokeJoin="round"
+        ),
         base.mark_text(fontSize=13, aria=False, fill=svg.INK),
     ]
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from salus.kernel import names
+from salus.kernel.audit.words import ACTIONS, PURPOSES, titled
 from salus.kernel.models import AuditRow, Role
 from salus.kernel.policy.deciding import require
 from salus.kernel.policy.words import Principal, Target
@@ -145,7 +146,7 @@ def _access(row: AuditRow, principal: Principal, places: dict[int, str]) -> Acce
         at=moment(row),
         who=_who(row, principal),
         where=places.get(row.institution_id or 0, ""),
-        what=_what(row),
+        what=titled(ACTIONS, row.action),
         resource_type="" if row.action == "break-glass" else row.resource_type,
         why=_why(row),
         emergency=row.break_glass,
@@ -170,37 +171,10 @@ def _who(row: AuditRow, principal: Principal) -> str:
     return ", ".join(roles) or _("A member of staff")
 
 
-def _what(row: AuditRow) -> str:
-    words = {
-        "read": _("Read"),
-        "search": _("Searched"),
-        "history": _("Read earlier versions"),
-        "create": _("Added"),
-        "update": _("Changed"),
-        "correct": _("Corrected"),
-        "delete": _("Deleted"),
-        "export": _("Exported"),
-        "receive": _("Received from an institution"),
-        "break-glass": _("Opened in an emergency"),
-        "link": _("Joined records"),
-        "merge": _("Joined records"),
-        "unlink": _("Separated records"),
-        "split": _("Separated records"),
-    }
-    return words.get(row.action, row.action)
-
-
 def _why(row: AuditRow) -> str:
-    purposes = {
-        "TREAT": _("Treatment"),
-        "ETREAT": _("Emergency treatment"),
-        "HPAYMT": _("Payment"),
-        "HOPERAT": _("Operation of the platform"),
-        "PUBHLTH": _("Public health"),
-        "HSYSADMIN": _("Administration"),
-        "PATRQT": _("Your own request"),
-    }
-    return purposes.get(row.purpose, "")
+    if row.purpose == "PATRQT":
+        return _("Your own request")
+    return titled(PURPOSES, row.purpose) if row.purpose in PURPOSES else ""
 
 
 def detail(row: AuditRow) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from salus.kernel import audit, policy
+from salus.kernel.audit import words
 from salus.kernel.errors import SalusError
 from salus.kernel.models import AuditChain, AuditRow, BreakGlass, Role
 from salus.web import access
@@ -42,6 +43,11 @@ def _glass(row: AuditRow) -> str:
     return _("Emergency") if row.break_glass else ""
 
 
+def _type(row: AuditRow) -> str:
+    title = words.type_title(row.resource_type)
+    return title if title == row.resource_type else f"{title} ({row.resource_type})"
+
+
 class AuditTable(Table):
     """The rows of all chains, newest first."""
 
@@ -51,12 +57,19 @@ class AuditTable(Table):
         Column("at", gettext_lazy("When"), kind="second", sort="at", value=lambda row: instant(row.at)),
         Column("actor", gettext_lazy("Who"), sort="actor"),
         Column("roles", gettext_lazy("Roles"), value=_role_names, optional=True),
-        Column("action", gettext_lazy("Action")),
-        Column("resource_type", gettext_lazy("What")),
+        Column("action", gettext_lazy("Action"), value=lambda row: words.titled(words.ACTIONS, row.action)),
+        Column("resource_type", gettext_lazy("What"), value=_type),
         Column("resource_id", gettext_lazy("Its id"), kind="code", optional=True),
         Column("person_id", gettext_lazy("Person"), kind="code", optional=True),
-        Column("purpose", gettext_lazy("Purpose"), kind="code"),
-        Column("outcome", gettext_lazy("Outcome"), tone=lambda row: TONES.get(row.outcome, "")),
+        Column(
+            "purpose", gettext_lazy("Purpose"), value=lambda row: words.titled(words.PURPOSES, row.purpose)
+        ),
+        Column(
+            "outcome",
+            gettext_lazy("Outcome"),
+            value=lambda row: words.titled(words.OUTCOMES, row.outcome),
+            tone=lambda row: TONES.get(row.outcome, ""),
+        ),
         Column("break_glass", gettext_lazy("Emergency"), value=_glass, tone=lambda row: "bad"),
         Column("detail", gettext_lazy("Detail"), kind="code", optional=True, wide=True),
         Column("place", gettext_lazy("Place in chain"), kind="code", value=str, optional=True),
@@ -82,11 +95,11 @@ class AuditTable(Table):
     empty_text = gettext_lazy("Every read and write of a resident's record will be listed here.")
 
     @staticmethod
-    def searched(rows: "QuerySet[Any]", words: str) -> "QuerySet[Any]":
+    def searched(rows: "QuerySet[Any]", asked: str) -> "QuerySet[Any]":
         """Find an account by the beginning of its name, or a person or resource by its exact id."""
-        found = Q(actor__startswith=words) | Q(resource_id=words)
+        found = Q(actor__startswith=asked) | Q(resource_id=asked)
         try:
-            found = Q(person_id=UUID(words)) | Q(resource_id=words)
+            found = Q(person_id=UUID(asked)) | Q(resource_id=asked)
         except ValueError:
             pass
         return rows.filter(found)
