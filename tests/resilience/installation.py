@@ -98,8 +98,12 @@ class Installation:
             if self.server is None or self.server.poll() is not None:
                 break
             time.sleep(0.1)
-        log = (self.folder / "begun.log").read_text(errors="replace")[-3000:]
-        raise NotReady(f"the server did not answer within {seconds:.0f} s:\n{log}")
+        raise NotReady(f"the server did not answer within {seconds:.0f} s:\n{self.said()[-3000:]}")
+
+    def said(self) -> str:
+        """Return what its processes have printed so far."""
+        log = self.folder / "begun.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def answers(self) -> bool:
         """Say whether the FHIR API answers."""
