@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -85,9 +86,9 @@ class Series:
     code: str
     title: str
     unit: str
-    points: tuple[tuple[str, float], ...]
-    low: float | None
-    high: float | None
+    points: tuple[tuple[str, int | Decimal], ...]
+    low: int | Decimal | None
+    high: int | Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def of(principal: Principal, person_id: UUID) -> Record:
     found = _visible(principal, person_id, wanted, MOST + 1)
     places = _institutions({one.source_id for one in found})
     items: list[Item] = []
-    series: dict[tuple[str, str], list[tuple[datetime, str, float, dict[str, Any]]]] = {}
+    series: dict[tuple[str, str], list[tuple[datetime, str, int | Decimal, dict[str, Any]]]] = {}
     for one in found[:MOST]:
         resource = json.loads(one.body)
         item = _item(one, resource, places.get(one.source_id))
@@ -235,7 +236,7 @@ def _visit(resource: dict[str, Any]) -> str:
 def _detail(resource: dict[str, Any]) -> str:
     measured = _measured(resource)
     if measured is not None:
-        return f"{measured[0]:g} {measured[1]}".strip()
+        return f"{measured[0]} {measured[1]}".strip()
     for name in ("valueString", "valueDateTime", "conclusion", "description"):
         if isinstance(resource.get(name), str):
             return str(resource[name])[:300]
@@ -246,7 +247,7 @@ def _detail(resource: dict[str, Any]) -> str:
         return str(dosage[0].get("text") or "")[:300]
     reason = concept(resource.get("reasonCode"))
     parts = [
-        f"{concept(part.get('code'))} {value[0]:g} {value[1]}".strip()
+        f"{concept(part.get('code'))} {value[0]} {value[1]}".strip()
         for part in resource.get("component") or ()
         if isinstance(part, dict) and (value := _measured(part)) is not None
     ]
@@ -268,20 +269,20 @@ def unit_title(unit: str) -> str:
     return _POWER.sub(lambda found: "10" + found[1].translate(_RAISED), unit)
 
 
-def _measured(resource: dict[str, Any]) -> tuple[float, str] | None:
+def _measured(resource: dict[str, Any]) -> tuple[int | Decimal, str] | None:
     quantity = resource.get("valueQuantity")
     if not isinstance(quantity, dict) or isinstance(quantity.get("value"), bool):
         return None
     value = quantity.get("value")
     return (
-        (float(value), unit_title(str(quantity.get("unit") or quantity.get("code") or "")))
-        if isinstance(value, int | float)
+        (value, unit_title(str(quantity.get("unit") or quantity.get("code") or "")))
+        if isinstance(value, int | Decimal)
         else None
     )
 
 
 def _series(
-    found: Mapping[tuple[str, str], list[tuple[datetime, str, float, dict[str, Any]]]],
+    found: Mapping[tuple[str, str], list[tuple[datetime, str, int | Decimal, dict[str, Any]]]],
 ) -> list[Series]:
     made: list[Series] = []
     for (title, unit), points in found.items():
@@ -302,13 +303,13 @@ def _series(
     return sorted(made, key=lambda series: (-len(series.points), series.title))
 
 
-def _range(resource: dict[str, Any]) -> tuple[float | None, float | None]:
+def _range(resource: dict[str, Any]) -> tuple[int | Decimal | None, int | Decimal | None]:
     ranges = resource.get("referenceRange")
     first = ranges[0] if isinstance(ranges, list) and ranges and isinstance(ranges[0], dict) else {}
 
-    def end(name: str) -> float | None:
+    def end(name: str) -> int | Decimal | None:
         value = first.get(name)
         number = value.get("value") if isinstance(value, dict) else None
-        return float(number) if isinstance(number, int | float) else None
+        return number if isinstance(number, int | Decimal) and not isinstance(number, bool) else None
 
     return end("low"), end("high")

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_deliberately_odd_messages_are_taken(shared: Path) -> None:
     values = [
         observation.get("valueQuantity", {}).get("value") for observation in resources(result, "Observation")
     ]
-    assert values == [126, 10, 3.75, None, 7.97]
+    assert values == [126, 10, Decimal("3.75"), None, Decimal("7.97")]
     assert any("not a number" in warning for warning in result.warnings)
 
 

@@ -1,6 +1,7 @@
 """What each kind of message becomes, checked against values read off the message."""
 
 import base64
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -173,15 +174,15 @@ def test_results_of_every_kind() -> None:
     translation = translate(samples.ORU_R01, SOURCE)
     found = observations(translation)
     assert found["2093-3"]["valueQuantity"] == {
-        "value": 5.2,
+        "value": Decimal("5.20"),
         "unit": "mmol/L",
         "system": "http://unitsofmeasure.org",
         "code": "mmol/L",
     }
-    assert found["2093-3"]["referenceRange"][0]["low"]["value"] == 3.1
+    assert found["2093-3"]["referenceRange"][0]["low"]["value"] == Decimal("3.1")
     assert found["2093-3"]["note"] == [{"text": "复查\n已核对 & 签字"}]
     assert found["2093-3"]["effectiveDateTime"] == "2024-01-06T06:31:00+08:00"
-    assert found["2571-8"]["valueQuantity"] == {"comparator": ">", "value": 11.4, "unit": "mmol/L"}
+    assert found["2571-8"]["valueQuantity"] == {"comparator": ">", "value": Decimal("11.4"), "unit": "mmol/L"}
     assert found["2571-8"]["interpretation"][0]["coding"][0]["code"] == "HH"
     assert found["600-7"]["valueRatio"]["denominator"]["value"] == 128
     assert found["601-5"]["valueRange"]["high"] == {"value": 20, "unit": "mg/L"}

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
-import orjson
-
 from salus.connect.errors import Untranslatable
 from salus.connect.fhir.references import literal, rewrite
 from salus.connect.translation import Entry, SourceProfile, Translation
+from salus.record import json
 
 _BUNDLES = frozenset({"transaction", "batch", "collection", "message", "searchset", "history", "document"})
 _TYPE = re.compile(r"[A-Z][A-Za-z]{2,39}")
@@ -32,16 +31,30 @@ def _read(raw: bytes, source: SourceProfile) -> dict[str, Any]:
         except (UnicodeDecodeError, LookupError):
             text = raw.removeprefix(b"\xef\xbb\xbf")
     try:
-        read = orjson.loads(text)
-    except orjson.JSONDecodeError as fault:
-        raise Untranslatable(
-            "not-json",
-            f"the message is not JSON: {fault.msg}",
-            where=f"line {fault.lineno}, column {fault.colno}",
-        ) from None
+        read = json.loads(text)
+    except json.NotJson as fault:
+        raise _not_json(fault, text) from None
     if not isinstance(read, dict) or not isinstance(read.get("resourceType"), str):
         raise Untranslatable("not-fhir", "the message is not a FHIR resource: it has no resourceType")
     return read
+
+
+_FAULTS = {
+    "syntax": "it breaks off, or a character is not where it belongs",
+    "encoding": "its bytes are not UTF-8",
+    "depth": "it nests too deep",
+}
+
+
+def _not_json(fault: json.NotJson, text: bytes | str) -> Untranslatable:
+    if fault.reason == "number":
+        return Untranslatable("bad-number", "a number has too many digits or too large an exponent")
+    where = ""
+    if fault.position is not None:
+        before = (text.encode() if isinstance(text, str) else text)[: fault.position]
+        line, start = before.count(b"\n") + 1, before.rfind(b"\n") + 1
+        where = f"line {line}, byte {len(before) - start + 1}"
+    return Untranslatable("not-json", f"the message is not JSON: {_FAULTS[fault.reason]}", where=where)
 
 
 def instant(text: Any) -> datetime | None:
@@ -77,9 +90,7 @@ def _own_id(resource: dict[str, Any]) -> str:
     for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
         if isinstance(identifier, dict) and identifier.get("value"):
             return f"identifier:{identifier.get('system', '')}|{identifier['value']}"[:LONGEST_ID]
-    return (
-        "content:" + blake2b(orjson.dumps(resource, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
-    )
+    return "content:" + blake2b(json.dumps(resource, sort_keys=True), digest_size=16).hexdigest()
 
 
 def translate(raw: bytes, source: SourceProfile) -> Translation:

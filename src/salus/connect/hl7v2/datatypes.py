@@ -7,6 +7,7 @@ PL, XON, CQ), read for those named in docs/hl7v2.md.
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from salus.connect.hl7v2 import times
@@ -27,16 +28,13 @@ def part(parts: list[str], index: int) -> str:
     return parts[index] if index < len(parts) else ""
 
 
-def number(text: str) -> int | float | None:
-    """Return an NM as a number that JSON can hold, None when it is none."""
+def number(text: str) -> int | Decimal | None:
+    """Return an NM with the digits that it was sent with, None when it is none."""
     found = NUMBER.match(text)
     if found is None or len(found.group(1)) > 40:
         return None
     digits = found.group(1)
-    if digits.lstrip("+-").isdigit() and len(digits) < 17:
-        return int(digits)
-    value = float(digits)
-    return value if abs(value) < 1e300 else None
+    return int(digits) if digits.lstrip("+-").isdigit() else Decimal(digits)
 
 
 def whole(text: str, least: int = 1) -> int | None:
@@ -330,7 +328,7 @@ def entity(ctx: Context, raw: str, arg: str = "", table: str = "") -> dict[str, 
     return found
 
 
-def quantity(ctx: Context, value: int | float, unit: str) -> dict[str, Any]:
+def quantity(ctx: Context, value: int | Decimal, unit: str) -> dict[str, Any]:
     """A number with the unit of a CWE (OBX-6)."""
     found: dict[str, Any] = {"value": value}
     if unit and unit != '""':

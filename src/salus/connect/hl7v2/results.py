@@ -7,6 +7,7 @@ chosen.
 import base64
 import binascii
 import re
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -241,7 +242,7 @@ def _compared(ctx: Context, comparator: str, digits: str, unit: str) -> dict[str
     return {"comparator": COMPARATORS.get(comparator, comparator)} | quantity(ctx, measured or 0, unit)
 
 
-def _span(ctx: Context, low: int | float | None, high: int | float | None, unit: str) -> dict[str, Any]:
+def _span(ctx: Context, low: int | Decimal | None, high: int | Decimal | None, unit: str) -> dict[str, Any]:
     span = {}
     if low is not None:
         span["low"] = quantity(ctx, low, unit)

@@ -76,7 +76,7 @@ def _time(walk: Walk, resource: Resource, start: str, end: str, duration: str, u
     length = number(duration.split(ctx.rep)[0]) if duration else None
     scale = MINUTES.get(ctx.code(unit.split(ctx.comp)[0]).upper(), 1)
     if length is not None and length > 0:
-        minutes = length * scale
+        minutes = float(length) * scale
         if 1 <= minutes <= 100_000:
             resource["minutesDuration"] = int(minutes)
             finish = finish or times.later(start, ctx.zone, minutes)

@@ -187,7 +187,7 @@ def pr1(walk: Walk, fields: list[str]) -> None:
         resource["status"] = "completed" if when <= ctx.time else "preparation"
     minutes = number(value(fields, 7))
     stated = value(fields, 5).split(ctx.comp)[0].strip()
-    finish = times.later(stated, ctx.zone, minutes) if minutes is not None else None
+    finish = times.later(stated, ctx.zone, float(minutes)) if minutes is not None else None
     if finish:
         resource["performedPeriod"] = {"start": resource.pop("performedDateTime"), "end": finish}
     if not resource.get("code"):

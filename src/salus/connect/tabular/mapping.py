@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
@@ -320,7 +321,7 @@ def compile_mapping(tree: Map[str, Any], *, source: str, charset: str, timezone:
 def read_toml(text: str) -> dict[str, Any]:
     """Return the TOML tree; raises Invalid with the line where it is not TOML."""
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as fault:
         raise Invalid("mapping", f"the mapping is not TOML: {fault}", fix="See docs/connect.md.") from None
 

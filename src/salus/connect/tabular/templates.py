@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from salus.connect.errors import Untranslatable
@@ -140,7 +141,7 @@ def _freeze(value: Any, path: str, scope: Scope) -> Node:
         if isinstance(compiled, Template):
             return Leaf(path, template=compiled)
         return Leaf(path, constant=compiled)
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int) or (isinstance(value, Decimal) and value.is_finite()):
         return Leaf(path, constant=value)
     raise Invalid(
         "mapping", f"the value of {path!r} is neither text, number nor true/false", fix="Quote dates."

@@ -1,15 +1,17 @@
 """Placeholders of a mapping: `{COLUMN|filter:argument}` compiled once, evaluated for each row."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 from salus.connect.errors import Untranslatable
 from salus.connect.tabular import times
 from salus.kernel.errors import Invalid
+from salus.record import json
 
 Cells: TypeAlias = Mapping[str, str | None]
 Value: TypeAlias = Callable[[Cells], Any]
@@ -57,33 +59,27 @@ class Scope:
 
 _TRUE = frozenset({"1", "y", "yes", "t", "true", "是", "有"})
 _FALSE = frozenset({"0", "2", "n", "no", "f", "false", "否", "无"})
-_LARGEST_EXPONENT = 400
 
 
 def _bad(code: str, expected: str) -> Untranslatable:
     return Untranslatable(code, f"the value is not {expected}", fix="Correct the value or the mapping.")
 
 
-def number(text: str) -> int | float | Decimal:
-    """Return the number written in `text`; whole numbers as int, others as float where that is exact enough.
+def number(text: str) -> int | Decimal:
+    """Return the number written in `text` with its digits: 5 as int, 5.0 and 5e0 as decimals.
 
     Raises Untranslatable if it is no number.
     """
     cleaned = text.replace(",", "").replace("，", "").strip()
     try:
-        value = Decimal(cleaned)
-    except InvalidOperation:
+        return json.number(unicodedata.normalize("NFKC", cleaned))
+    except ValueError:
         raise _bad("not-a-number", "a number") from None
-    if not value.is_finite() or abs(value.adjusted()) > _LARGEST_EXPONENT // 2:
-        raise _bad("not-a-number", "a number")
-    if value == value.to_integral_value() and "." not in cleaned and "e" not in cleaned.lower():
-        return int(value)
-    return float(value)
 
 
 def _integer(text: str) -> int:
     value = number(text)
-    if int(value) != value:
+    if not -(2**63) <= value < 2**63 or int(value) != value:
         raise _bad("not-an-integer", "a whole number")
     return int(value)
 

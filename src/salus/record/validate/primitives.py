@@ -45,7 +45,7 @@ def _positive(value: Any, depth: int = 0) -> bool:
 
 def _decimal(value: Any, depth: int = 0) -> bool:
     if value.__class__ is int:
-        return -LARGEST_INTEGER < value < LARGEST_INTEGER
+        return bool(-LARGEST_INTEGER < value < LARGEST_INTEGER)
     return value.__class__ is Decimal or value.__class__ is float
 
 

@@ -4,6 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -179,6 +180,9 @@ def encoded(value: Any) -> Any:
         )
     if isinstance(value, date):
         return value.isoformat() + "T00:00:00"
+    if isinstance(value, Decimal):
+        near = float(value)
+        return near if math.isfinite(near) else None
     return value if isinstance(value, int | float | str) or value is None else str(value)
 
 
@@ -191,6 +195,8 @@ def said(value: Any) -> str:
         )
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return number_format(value, use_l10n=True, force_grouping=True)  # all its digits: they were measured
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         exact = round(value, 4)
         return number_format(int(exact) if exact == int(exact) else exact, use_l10n=True, force_grouping=True)
