@@ -86,7 +86,7 @@ def test_a_shared_document_is_kept_whole_and_indexed(source: Sources) -> None:
         ('<!DOCTYPE l [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><l>&b;</l>', "xml-doctype"),
         ("<x>", "not-xml"),
         ("<x/>", "not-a-document"),
-        ("<a>" * 5000, "not-xml"),
+        ("<a>" * 5000, "too-deep"),
         (SHARED_DOCUMENT.replace("110101199003078515", "").replace("MZ001", ""), "no-patient"),
         (SHARED_DOCUMENT.replace("20240102093000", "soon"), "no-document-time"),
         (SHARED_DOCUMENT.replace("20240102093000", "20241332"), "no-document-time"),

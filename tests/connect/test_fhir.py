@@ -107,7 +107,7 @@ def test_ids_for_resources_without_one() -> None:
         (bundle("batch", {"resource": {"resourceType": "Patient", "id": 3}}), "bad-id"),
         (bundle("transaction", {"request": {"method": "DELETE", "url": "?"}}), "bad-request-url"),
         (bundle("transaction", {"request": {"method": "PATCH", "url": "Patient/1"}}), "patch-not-taken"),
-        (b"<Patient xmlns='http://hl7.org/fhir'/>", "xml-not-taken"),
+        (b"<patient xmlns='http://hl7.org/fhir'/>", "not-fhir"),
         (b'{"resourceType":"Patient","x":' + b"[" * 2000 + b"]" * 2000 + b"}", "not-json"),
     ],
 )

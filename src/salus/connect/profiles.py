@@ -8,9 +8,10 @@ from salus.connect.errors import Untranslatable
 from salus.connect.models import SourceSystem
 from salus.connect.tabular.mapping import read_toml
 from salus.connect.translation import SourceProfile, Translation
+from salus.record.xml.start import is_fhir_xml, is_xml
 
 _TABULAR = frozenset({"csv", "excel", "database"})
-_MARKUP = re.compile(rb"<\s*(?:[A-Za-z_][\w.-]*:)?(ClinicalDocument)\b")
+_CDA = re.compile(rb"<\s*(?:[A-Za-z_][\w.-]*:)?(ClinicalDocument)\b")
 
 
 @lru_cache(maxsize=1024)
@@ -43,11 +44,18 @@ def format_of(raw: bytes, declared: str) -> str:
     start = raw[:512].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x0b\x1c")
     if start.startswith((b"MSH", b"FHS", b"BHS")):
         return "hl7v2"
-    if start.startswith(b"<"):
-        return "document" if declared == "document" or _MARKUP.search(raw[:65536]) else "fhir"
+    if is_xml(raw):
+        return _markup(raw, declared)
     if start.startswith(b"{"):
         return "row" if start.startswith(b'{"table":') else "fhir"
     return "row" if declared in _TABULAR else declared
+
+
+def _markup(raw: bytes, declared: str) -> str:
+    """Return whether XML is FHIR or a document: the namespace of its first tag decides where it is FHIR's."""
+    if is_fhir_xml(raw):
+        return "fhir"
+    return "document" if declared == "document" or _CDA.search(raw[:65536]) else "fhir"
 
 
 def translator_for(form: str) -> Callable[[bytes, SourceProfile], Translation]:

@@ -7,6 +7,7 @@ REASONS: dict[str, str | Promise] = {
     "archive-damaged": _("Damaged archive"),
     "bad-encoding": _("Bytes outside the declared encoding"),
     "bad-id": _("Unusable id"),
+    "bad-number": _("A number out of all proportion"),
     "bad-request-url": _("The Bundle does not say what to do with an entry"),
     "binary-cell": _("Bytes in a cell"),
     "bundle-type": _("A Bundle of a type that feeds do not hold"),
@@ -50,7 +51,6 @@ REASONS: dict[str, str | Promise] = {
     "unsupported-trigger": _("A trigger event that is not taken"),
     "unsupported-version": _("Not version 2 of HL7"),
     "xml-doctype": _("A document type declaration"),
-    "xml-not-taken": _("FHIR in XML"),
 }
 
 

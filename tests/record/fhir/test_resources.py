@@ -103,7 +103,10 @@ def test_patch(http: Client, his: dict[str, str]) -> None:
         (b"[]", "application/fhir+json", 400),
         (b"{}", "application/fhir+json", 400),
         (b'{"resourceType":"Patient"}', "text/plain", 415),
-        (b"<Patient/>", "application/fhir+xml", 415),
+        (b"<Patient/>", "application/fhir+xml", 400),
+        (b"<!DOCTYPE a><Patient xmlns='http://hl7.org/fhir'/>", "application/fhir+xml", 400),
+        (b"<Patient xmlns='http://hl7.org/fhir'><active value='x'/></Patient>", "application/fhir+xml", 400),
+        (b"<Patient xmlns='http://hl7.org/fhir'><gender value='x'/></Patient>", "application/fhir+xml", 422),
         (b'{"resourceType":"Observation"}', "application/fhir+json", 400),
         (b'{"resourceType":"Patient","gender":"blue"}', "application/fhir+json", 422),
         (b'{"resourceType":"Patient","name":"a"}', "application/fhir+json", 422),
@@ -115,6 +118,27 @@ def test_refused_bodies(http: Client, his: dict[str, str], body: bytes, media: s
     answer = http.request("POST", "Patient", content=body, headers=his | {"content-type": media})
     assert answer.status_code == status, answer.text
     assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_bodies_may_be_xml(http: Client, his: dict[str, str]) -> None:
+    headers = his | {"content-type": "application/fhir+xml; charset=utf-8"}
+    inside = b"<active value='true'/><name><given value='A'/></name>"
+    body = b"<Patient xmlns='http://hl7.org/fhir'>%s</Patient>" % inside
+    made = http.request("POST", "Patient", content=body, headers=headers)
+    assert made.status_code == 201, made.text
+    assert made.headers["content-type"].startswith("application/fhir+json")
+    assert (made.json()["active"], made.json()["name"]) == (True, [{"given": ["A"]}])
+
+    entry = b"<resource>%s</resource><request><method value='POST'/><url value='Patient'/></request>" % body
+    bundle = (
+        b"<Bundle xmlns='http://hl7.org/fhir'><type value='transaction'/><entry>%s</entry></Bundle>" % entry
+    )
+    done = http.request("POST", "", content=bundle, headers=headers)
+    assert done.status_code == 200, done.text
+    assert done.json()["entry"][0]["response"]["status"].startswith("201")
+    assert http.request("PATCH", "Patient/a", content=b"<x/>", headers=headers).status_code in {404, 415}
+    asked = headers | {"accept": "application/fhir+xml"}
+    assert http.request("POST", "Patient", content=body, headers=asked).status_code == 406
 
 
 def test_unknown_elements_are_kept(http: Client, his: dict[str, str]) -> None:

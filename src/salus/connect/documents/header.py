@@ -7,11 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import etree
-
 from salus.connect.errors import Untranslatable
+from salus.record.xml import document
 
-LARGEST = 64 * 1024 * 1024
 _NAMESPACE = "{urn:hl7-org:v3}"
 _TIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(?:(\d{2})(\d{2})?(\d{2})?(?:\.(\d+))?)?([+-]\d{4})?")
 
@@ -71,23 +69,10 @@ def parse(raw: bytes) -> Any:
 
     Raises Untranslatable for a document type declaration (where attacks live), a huge or broken document.
     """
-    if len(raw) > LARGEST:
-        raise Untranslatable("too-large", "the document is larger than any real one")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
-    )
     try:
-        root = etree.fromstring(raw.strip(), parser)
-    except etree.XMLSyntaxError as fault:
-        raise Untranslatable(
-            "not-xml", "the document is not well-formed XML", where=f"line {fault.lineno or 0}"
-        ) from None
-    docinfo: Any = root.getroottree().docinfo
-    if docinfo.doctype:
-        raise Untranslatable(
-            "xml-doctype", "a document with a type declaration is not taken", fix="Send it without."
-        )
-    return root
+        return document.parse(raw)
+    except document.UnreadableXml as fault:
+        raise Untranslatable(fault.code, fault.message, fix=fault.fix, where=fault.where) from None
 
 
 def _first(node: Any, path: str) -> Any:

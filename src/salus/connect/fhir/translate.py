@@ -12,6 +12,7 @@ from salus.connect.errors import Untranslatable
 from salus.connect.fhir.references import literal, rewrite
 from salus.connect.translation import Entry, SourceProfile, Translation
 from salus.record import json
+from salus.record.xml.start import is_xml
 
 _BUNDLES = frozenset({"transaction", "batch", "collection", "message", "searchset", "history", "document"})
 _TYPE = re.compile(r"[A-Z][A-Za-z]{2,39}")
@@ -19,12 +20,14 @@ _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d
 LONGEST_ID = 200
 
 
-def _read(raw: bytes, source: SourceProfile) -> dict[str, Any]:
+def _read(raw: bytes, source: SourceProfile) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the resource, and what was odd about how it is written."""
     text: bytes | str = raw.removeprefix(b"\xef\xbb\xbf")
-    if raw.lstrip()[:1] == b"<":
-        from salus.connect.fhir.xml import read_xml
+    if is_xml(raw):
+        from salus.connect.fhir.xml import read_xml  # loads lxml, which few sources need
 
-        return read_xml(raw)
+        written = read_xml(raw, source)
+        return written.resource, written.warnings
     if source.charset.lower().replace("-", "") not in {"utf8", "utf8sig", "ascii"}:
         try:
             text = raw.decode(source.charset)
@@ -36,7 +39,7 @@ def _read(raw: bytes, source: SourceProfile) -> dict[str, Any]:
         raise _not_json(fault, text) from None
     if not isinstance(read, dict) or not isinstance(read.get("resourceType"), str):
         raise Untranslatable("not-fhir", "the message is not a FHIR resource: it has no resourceType")
-    return read
+    return read, ()
 
 
 _FAULTS = {
@@ -98,17 +101,17 @@ def translate(raw: bytes, source: SourceProfile) -> Translation:
 
     Raises Untranslatable with the place of the fault.
     """
-    resource = _read(raw, source)
+    resource, odd = _read(raw, source)
     kind = _type_of(resource, "resource")
     if kind == "Bundle":
-        return _bundle(resource)
+        return _bundle(resource, odd)
     local = resource.get("id")
     if local is None:
         resource["id"] = local = _own_id(resource)
     elif not isinstance(local, str) or not 0 < len(local) <= LONGEST_ID:
         raise Untranslatable("bad-id", "the id is not a text of reasonable length", where=f"{kind}.id")
     when = _stated(resource)
-    return Translation(kind, f"{kind}/{local}", when, (Entry(resource, "put", when),))
+    return Translation(kind, f"{kind}/{local}", when, (Entry(resource, "put", when),), warnings=odd)
 
 
 def _entry_id(resource: dict[str, Any] | None, full_url: Any, url: Any, where: str) -> str | None:
@@ -226,7 +229,7 @@ def _message_kind(entries: list[Entry]) -> str:
     return "message"
 
 
-def _bundle(bundle: dict[str, Any]) -> Translation:
+def _bundle(bundle: dict[str, Any], odd: tuple[str, ...]) -> Translation:
     kind = bundle.get("type")
     if kind not in _BUNDLES:
         raise Untranslatable(
@@ -251,5 +254,5 @@ def _bundle(bundle: dict[str, Any]) -> Translation:
         control[:LONGEST_ID] if isinstance(control, str) else None,
         reader.stated,
         reader.entries,
-        warnings=tuple(dict.fromkeys(reader.warnings)),
+        warnings=(*odd, *dict.fromkeys(reader.warnings)),
     )

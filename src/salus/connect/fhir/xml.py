@@ -1,17 +1,17 @@
-"""FHIR in XML: recognised and refused with words that say what to do."""
-
-from typing import Any
+"""A FHIR message in XML: read into what JSON would say, or refused with the line of the fault."""
 
 from salus.connect.errors import Untranslatable
+from salus.connect.translation import SourceProfile
+from salus.record.xml import reading
+from salus.record.xml.document import UnreadableXml
 
 
-def read_xml(raw: bytes) -> dict[str, Any]:
-    """Refuse a FHIR resource in XML.
+def read_xml(raw: bytes, source: SourceProfile) -> reading.Read:
+    """Return the resource of a FHIR message in XML.
 
-    Raises Untranslatable ("xml-not-taken") always: feeds are taken as JSON.
+    Raises Untranslatable ("not-xml", "xml-doctype", "not-fhir", "not-a-number"...) with the line.
     """
-    raise Untranslatable(
-        "xml-not-taken",
-        "the message is XML, and feeds are taken as FHIR JSON",
-        fix="Have the source send JSON.",
-    )
+    try:
+        return reading.read_xml(raw, source.charset)
+    except UnreadableXml as fault:
+        raise Untranslatable(fault.code, fault.message, fix=fault.fix, where=fault.where) from None

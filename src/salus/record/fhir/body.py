@@ -5,6 +5,7 @@ from typing import Any
 
 from salus.record import json
 from salus.record.fhir.outcome import FhirError
+from salus.record.xml.start import is_xml
 
 MAX_RESOURCE = 16 * 1024 * 1024  # bytes of one resource
 MAX_BUNDLE = 64 * 1024 * 1024  # bytes of a Bundle
@@ -36,8 +37,8 @@ def decode(raw: bytes, *, limit: int = MAX_RESOURCE) -> Any:
 
 
 def decode_resource(raw: bytes, *, limit: int = MAX_RESOURCE) -> dict[str, Any]:
-    """Return a body that is one FHIR resource; raises `FhirError` 400 when it is not."""
-    value = decode(raw, limit=limit)
+    """Return a body that is one FHIR resource, in JSON or XML; raises `FhirError` 400 when it is not."""
+    value = _from_xml(raw, limit) if is_xml(raw) else decode(raw, limit=limit)
     if not isinstance(value, dict):
         raise FhirError(400, "structure", "The body is not a JSON object")
     if not isinstance(value.get("resourceType"), str):
@@ -50,6 +51,23 @@ def check_id(value: str) -> str:
     if not ID.match(value):
         raise FhirError(400, "value", "The id is not a FHIR id", fix="1 to 64 letters, digits, '-' or '.'")
     return value
+
+
+def _from_xml(raw: bytes, limit: int) -> dict[str, Any]:
+    from salus.record.xml.document import UnreadableXml  # loads lxml, which few bodies need
+    from salus.record.xml.reading import read_xml
+
+    if len(raw) > limit:
+        raise FhirError(413, "too-long", f"The body is longer than {limit} bytes")
+    try:
+        resource = read_xml(raw).resource
+    except UnreadableXml as fault:
+        issue = {"too-large": "too-long", "too-deep": "too-long"}.get(fault.code, "structure")
+        where = f" ({fault.where})" if fault.where else ""
+        words = fault.message[0].upper() + fault.message[1:]
+        raise FhirError(400, issue, f"{words}{where}", fix=fault.fix) from None
+    _check_depth(resource)
+    return resource
 
 
 def _refused(error: json.NotJson) -> FhirError:

@@ -44,6 +44,7 @@ def statement(base: str) -> bytes:
             "rest": [
                 {
                     "mode": "server",
+                    "documentation": "Bodies may be FHIR JSON or FHIR XML (not patches); answers are JSON.",
                     "security": _security(base),
                     "resource": [_resource(type) for type in sorted(types())],
                     "interaction": [{"code": code} for code in SYSTEM],

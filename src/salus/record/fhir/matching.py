@@ -12,7 +12,7 @@ from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.outcome import FhirError, Response
 from salus.record.fhir.pages import bundle, link
 from salus.record.fhir.request import check_content_type
-from salus.record.fhir.writing import JSON
+from salus.record.fhir.writing import RESOURCES
 from salus.record.identity import rows, scoring, weighing
 from salus.record.identity.engine import resident
 from salus.record.store import Stored
@@ -35,7 +35,7 @@ def match(exchange: Exchange) -> Response:
     passport), "probable" what linking would join, "possible" what it would send to review.
     Source: http://hl7.org/fhir/R4/patient-operation-match.html.
     """
-    check_content_type(exchange.request, *JSON)
+    check_content_type(exchange.request, *RESOURCES)
     asked = _asked(decode_resource(exchange.request.body))
     access.check_type(exchange, "search", "Patient")
     described = resident.read(asked.patient, today=exchange.now.date())

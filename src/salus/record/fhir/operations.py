@@ -11,7 +11,7 @@ from salus.record.fhir.body import MAX_BUNDLE, decode_resource
 from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.outcome import FhirError, Response, issue
 from salus.record.fhir.request import check_content_type
-from salus.record.fhir.writing import JSON
+from salus.record.fhir.writing import RESOURCES
 from salus.record.validate import validate
 
 
@@ -54,7 +54,7 @@ def perform(exchange: Exchange) -> Response:
 
 def _validate(exchange: Exchange) -> Response:
     """Answer [type]/$validate: what is wrong with a resource, without storing it."""
-    check_content_type(exchange.request, *JSON)
+    check_content_type(exchange.request, *RESOURCES)
     resource = decode_resource(exchange.request.body, limit=MAX_BUNDLE)
     if resource["resourceType"] == "Parameters" and exchange.route.type != "Parameters":
         resource = _parameter(resource, "resource")

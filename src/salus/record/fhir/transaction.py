@@ -39,7 +39,7 @@ class _Plan:
 
 def process(exchange: Exchange, handle: Handle) -> Response:
     """Answer POST of a Bundle. `handle` answers a single request, for batches and a transaction's reads."""
-    check_content_type(exchange.request, *writing.JSON)
+    check_content_type(exchange.request, *writing.RESOURCES)
     bundle = decode_resource(exchange.request.body, limit=MAX_BUNDLE)
     kind, entries = read(bundle, exchange.request.base)
     answered = (

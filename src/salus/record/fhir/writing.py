@@ -28,7 +28,7 @@ from salus.record.fhir.types import PERSON
 from salus.record.store import Stored, VersionConflict, Write, Written
 from salus.record.validate import validate
 
-JSON = ("application/fhir+json", "application/json")
+RESOURCES = ("application/fhir+json", "application/json", "application/fhir+xml", "application/xml")
 PATCH_JSON = ("application/json-patch+json",)
 READ_ONLY = frozenset({PERSON})
 
@@ -54,7 +54,7 @@ class Wish:
 
 def create(exchange: Exchange) -> Response:
     """Answer POST [type], with If-None-Exist when it is a conditional create."""
-    check_content_type(exchange.request, *JSON)
+    check_content_type(exchange.request, *RESOURCES)
     resource = _resource(exchange)
     wish, found = wish_create(exchange, resource, exchange.request.headers.get("if-none-exist"))
     if found is not None:
@@ -64,7 +64,7 @@ def create(exchange: Exchange) -> Response:
 
 def update(exchange: Exchange) -> Response:
     """Answer PUT [type]/[id]; creates when there is no such resource yet."""
-    check_content_type(exchange.request, *JSON)
+    check_content_type(exchange.request, *RESOURCES)
     wish = wish_update(exchange, exchange.route.type, exchange.route.id, _resource(exchange))
     written = apply(exchange, [wish])[0]
     return answer(exchange, 201 if wish.action == "create" else 200, written)
@@ -72,7 +72,7 @@ def update(exchange: Exchange) -> Response:
 
 def conditional_update(exchange: Exchange) -> Response:
     """Answer PUT [type]?search."""
-    check_content_type(exchange.request, *JSON)
+    check_content_type(exchange.request, *RESOURCES)
     wish = wish_conditional_update(exchange, exchange.route.type, _resource(exchange), exchange.request.query)
     written = apply(exchange, [wish])[0]
     return answer(exchange, 201 if wish.action == "create" else 200, written)
