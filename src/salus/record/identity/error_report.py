@@ -7,13 +7,14 @@ Source: H. Harron et al., Challenges in administrative data linkage for research
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
-from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
+from django.utils.dateparse import parse_date
 
 from salus.kernel import policy
 from salus.kernel.policy import Principal, Target
@@ -40,7 +41,7 @@ def age_band(born: date | None, today: date) -> str:
     return f"{low}-{low + 19}" if low < 80 else "80+"
 
 
-def _groupers(today: date) -> dict[str, Callable[[Person], str]]:
+def _groupers(today: date) -> dict[str, Callable[["Person | _Face"], str]]:
     return {
         "all": lambda p: "",
         "age": lambda p: age_band(p.birth_date, today),
@@ -96,24 +97,47 @@ def against_truth(
 def from_reviews(principal: Principal, *, today: date) -> list[GroupError]:
     """Estimate precision and recall from the pairs that humans reviewed, whole and by group."""
     policy.require(principal, "review", Target("identity_review"))
-    links = dict(PatientLink.objects.values_list("patient_rid", "person_id"))
-    persons = Person.objects.in_bulk(set(links.values()))
-    sizes: dict[UUID, int] = defaultdict(int)
-    for person_id in links.values():
-        sizes[person_id] += 1
     tallies: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for person, size in sizes.items():
+    for face, pairs in _joined_pairs():
         for name, group in _groupers(today).items():
-            tallies[name, group(persons[person])]["joined"] += size * (size - 1) // 2
-    for pair in ReviewPair.objects.exclude(status=ReviewStatus.SETTLED):
-        if pair.low_rid not in links:
+            tallies[name, group(face)]["joined"] += pairs
+    reviewed = ReviewPair.objects.exclude(status=ReviewStatus.SETTLED)
+    links = dict(
+        PatientLink.objects.filter(patient_rid__in=reviewed.values("low_rid")).values_list(
+            "patient_rid", "person_id"
+        )
+    )
+    persons = Person.objects.in_bulk(set(links.values()))
+    for low, sampled, status in reviewed.values_list("low_rid", "sampled", "status"):
+        if low not in links:
             continue
-        kind = "sample" if pair.sampled else "grey"
+        kind = "sample" if sampled else "grey"
         for name, group in _groupers(today).items():
-            tally = tallies[name, group(persons[links[pair.low_rid]])]
+            tally = tallies[name, group(persons[links[low]])]
             tally[kind] += 1
-            tally[f"{kind}-{pair.status}"] += 1
+            tally[f"{kind}-{status}"] += 1
     return [_estimate(by, group, tally) for (by, group), tally in sorted(tallies.items())]
+
+
+def _joined_pairs() -> Iterator[tuple["_Face", int]]:
+    """Yield how many pairs of records are joined, by all that the groups are made of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "with sizes as (select person_id, count(*) as n from record_patientlink group by person_id)"
+            " select p.birth_date, p.sex, p.district_code, sum(s.n * (s.n - 1) / 2) from sizes s"
+            " join record_person p on p.id = s.person_id group by p.birth_date, p.sex, p.district_code"
+        )
+        for born, sex, district, pairs in cursor.fetchall():
+            yield _Face(parse_date(born) if isinstance(born, str) else born, sex, district), int(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """What the groups ask of a person."""
+
+    birth_date: date | None
+    sex: str
+    district_code: str
 
 
 def _estimate(by: str, group: str, tally: Mapping[str, int]) -> GroupError:

@@ -1,0 +1,1 @@
+"""The pages of sources, messages, dead letters and loads."""
