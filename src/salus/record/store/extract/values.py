@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from hashlib import blake2b
+from math import inf, nextafter
 from zoneinfo import ZoneInfo
 
 from salus.record.json import as_float, number
@@ -66,8 +67,9 @@ def number_span(text: str) -> tuple[float, float]:
     """
     value = Decimal(number(text))
     half = Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+    near = as_float(value)  # is inside, also where a double cannot tell the ends apart
     with localcontext(prec=len(text) + 5):
-        return as_float(value - half), as_float(value + half)
+        return min(as_float(value - half), near), max(as_float(value + half), nextafter(near, inf))
 
 
 class Calendar:
