@@ -172,6 +172,9 @@ class _Reader:
                 self._warn("an empty element was left out", node)
         elif kind in _primitives():
             text = node.get("value")
+            if text is not None and len(node.attrib) == 1 and not len(node) and not node.text:
+                self._put(member, self._value(text, kind, node), None)  # nearly all, and fast
+                return
             beside = self._members(node, shapes()["Element"], depth, primitive=True)
             if text is None and not beside:
                 self._warn("an empty element was left out", node)
