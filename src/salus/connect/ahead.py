@@ -47,7 +47,9 @@ def _read(jobs: Sequence[Job], size: Any, out: Any) -> None:
     from salus.connect.files import items_of
     from salus.connect.loading import batches, with_last
     from salus.connect.understanding import arrival_of, understand
+    from salus.kernel.collector import calm_collector
 
+    calm_collector()
     pace = Batcher()
     profiles: dict[str, SourceProfile] = {}
     for job in jobs:

@@ -51,7 +51,9 @@ def listen(
 
     django.setup()  # the server starts this command in a process of its own
     from salus.connect.mllp.reception import receiver
+    from salus.kernel.collector import calm_collector
 
+    calm_collector()
     limits = Limits(max_bytes=max_mb * MEBIBYTE, idle_timeout=idle_timeout)
     server = MllpServer(receiver(source or None), host, port, ssl_context=tls, limits=limits)
     _run(server)

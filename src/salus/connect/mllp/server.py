@@ -12,7 +12,8 @@ import hashlib
 import logging
 import resource
 import ssl
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ class Limits:
     end_grace: float = 0.25
     in_flight: int = 64
     max_batch: int = 64
+    gathering: float = 0.01
     batch_bytes: int = 8 * 1024 * 1024
     memory: int = 256 * 1024 * 1024
     drain: float = 10.0
@@ -112,6 +114,8 @@ class MllpServer:
         self._server: asyncio.Server | None = None
         self._committer: asyncio.Task[None] | None = None
         self._stopping = False
+        self._lately: deque[set[int]] = deque(maxlen=2)
+        self._took = 0.0
 
     async def start(self) -> None:
         """Begin to listen; `port` becomes the port taken when it was 0."""
@@ -253,17 +257,40 @@ class MllpServer:
 
     async def _commit_batches(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            size = len(batch[0].frame.raw)
-            while (
-                len(batch) < self.limits.max_batch
-                and size < self.limits.batch_bytes
-                and not self._queue.empty()
-            ):
-                item = self._queue.get_nowait()
-                size += len(item.frame.raw)
-                batch.append(item)
+            batch = await self._gather()
+            self._lately.append({id(item.connection) for item in batch})
+            begun = time.monotonic()
             await self._commit(batch)
+            self._took = time.monotonic() - begun
+
+    async def _gather(self) -> list[_Item]:
+        """Take what has come, and wait a moment for the senders that were just answered.
+
+        Each sends its next message when it has its answer. Without the wait they fall into two halves that
+        take turns, and each commit serves one of them. The wait is a tenth of the last commit at most, and
+        none for a lone sender.
+        """
+        batch = [await self._queue.get()]
+        senders = {id(batch[0].connection)}
+        size = len(batch[0].frame.raw)
+        awaited = len(set().union(*self._lately))
+        until = time.monotonic() + min(self._took / 10, self.limits.gathering)
+        while len(batch) < self.limits.max_batch and size < self.limits.batch_bytes:
+            if self._queue.empty():
+                patience = until - time.monotonic()
+                if len(senders) >= awaited or patience <= 0 or self._stopping:
+                    break
+                try:
+                    async with asyncio.timeout(patience):
+                        item = await self._queue.get()
+                except TimeoutError:
+                    break
+            else:
+                item = self._queue.get_nowait()
+            senders.add(id(item.connection))
+            size += len(item.frame.raw)
+            batch.append(item)
+        return batch
 
     async def _commit(self, batch: list[_Item]) -> None:
         frames = [item.frame for item in batch if item.answer is None]
