@@ -20,6 +20,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def language_is_left() -> Iterator[None]:
+    """Leave the language that a request of the test spoke: it stays with the thread otherwise."""
+    yield
+    if translation := sys.modules.get("django.utils.translation"):
+        translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def audit_thread_ends() -> Iterator[None]:
     """End the audit thread with the test, so that its connection does not hold the test's database."""
     yield
