@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.utils.translation import gettext_lazy as _
 
+from salus.kernel import logs
 from salus.kernel.errors import SalusError
 from salus.record.smart.settings import OAUTH2_PROVIDER as OAUTH2_PROVIDER
 
@@ -56,7 +57,11 @@ def _sqlite(name: str) -> dict[str, Any]:
 
 def _postgres(url: str, *, suffix: str = "") -> dict[str, Any]:
     parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
+    try:
+        port = str(parts.port or "")
+    except ValueError:
+        port = None
+    if parts.scheme not in {"postgres", "postgresql"} or port is None or not parts.path.strip("/"):
         raise SalusError(
             "database-url", "DATABASE_URL is not a PostgreSQL address", fix="Use postgres://user@host/name"
         )
@@ -66,7 +71,7 @@ def _postgres(url: str, *, suffix: str = "") -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": port,
         "CONN_HEALTH_CHECKS": True,
     }
 
@@ -242,3 +247,5 @@ CONTENT_SECURITY_POLICY = {
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": []}}
 
 SILENCED_SYSTEM_CHECKS: list[str] = []
+
+LOGGING = logs.CONFIGURATION

@@ -87,7 +87,7 @@ def test_record(person: Person, hospital: Institution) -> None:
     doctor = signed_in("clinician", institution=hospital)
     shown = doctor.get(reverse("record:resident", args=[person.pk]))
     text = shown.content.decode()
-    assert "血糖" in text and "Outpatient visit" in text and "7 mmol/L" in text
+    assert "血糖" in text and "Outpatient visit" in text and "7.0 mmol/L" in text
     labs = doctor.get(reverse("record:resident-section", args=[person.pk, "labs"])).content.decode()
     assert "<svg" in labs and "Outpatient visit" not in labs
     assert doctor.get(reverse("record:resident-section", args=[person.pk, "nothing"])).status_code == 404

@@ -67,6 +67,7 @@ def show(request: HttpRequest, type: str, id: str) -> HttpResponseBase:
         "stored": stored,
         "shown": shown,
         "text": _pretty(shown),
+        "said": _said(shown),
         "changed": _changed(previous, shown),
         "versions": [_line(one) for one in versions],
         "more": len(versions) == VERSIONS,
@@ -161,6 +162,13 @@ def _pretty(one: Stored) -> str:
     if one.deleted:
         return ""
     return json.dumps(json.loads(one.body), indent=True).decode()
+
+
+def _said(one: Stored) -> list[correction.Leaf]:
+    """Return the values that people read; what the platform keeps of its own stands in the resource."""
+    if one.deleted:
+        return []
+    return correction.leaves(json.loads(one.body))[:300]
 
 
 def _line(one: Stored) -> dict[str, Any]:

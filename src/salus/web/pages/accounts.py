@@ -21,6 +21,7 @@ from salus.kernel.errors import SalusError
 from salus.kernel.models import Account, District, Institution, Role, RoleGrant, SensitiveCategory
 from salus.web import access, confirm, undo
 from salus.web.tables import ChoiceFilter, Column, Table
+from salus.web.templatetags.salus import name_in_language
 
 
 def in_force(now: datetime) -> Q:
@@ -68,7 +69,13 @@ class AccountTable(Table):
         ),
         Column("display_name", gettext_lazy("Name"), sort="display_name"),
         Column("roles", gettext_lazy("Roles"), value=_roles, wide=True),
-        Column("institution", gettext_lazy("Institution"), sort="institution__name", wide=True),
+        Column(
+            "institution",
+            gettext_lazy("Institution"),
+            sort="institution__name",
+            value=lambda account: name_in_language(account.institution) if account.institution else "",
+            wide=True,
+        ),
         Column("district", gettext_lazy("District"), sort="district__name", optional=True),
         Column("state", gettext_lazy("State"), value=_state, tone=_tone),
         Column("last_login", gettext_lazy("Last signed in"), kind="moment", sort="last_login"),
