@@ -161,6 +161,10 @@ def main() -> None:
     except SalusError as error:
         sys.stderr.write(f"salus: {error} [{error.code}]\n")
         raise SystemExit(1) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"salus: {place}{error.strerror or 'the system refused'} [system]\n")
+        raise SystemExit(1) from None
     except Exception as error:
         if not database_fault(error):
             raise

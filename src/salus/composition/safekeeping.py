@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess  # runs PostgreSQL's own pg_dump and pg_restore with fixed arguments
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def restore(source: Path, *, force: bool = False) -> None:
 
     try:
         manifest = json.loads((source / "manifest.json").read_text())
-    except (OSError, ValueError):
+        wanted = [(settings.DATABASES[alias], manifest["databases"][alias]) for alias in ("default", "audit")]
+    except (OSError, ValueError, KeyError, TypeError):
         raise SalusError(
             "backup-unreadable",
             f"{source} holds no complete backup",
@@ -65,8 +67,10 @@ def restore(source: Path, *, force: bool = False) -> None:
         ) from None
     data_dir = Path(settings.DATA_DIR)
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for alias in ("default", "audit"):
-        _bring_back(settings.DATABASES[alias], source, manifest["databases"][alias], force=force)
+    for database, saved in wanted:  # all of it before anything is replaced
+        _check(database, source, saved, force=force)
+    for database, saved in wanted:
+        _bring_back(database, source / saved["file"], saved["tables"])
     for name in BESIDE:
         _copy(source / name, data_dir / name)
     _report("Restored, every row hash equal", manifest)
@@ -131,7 +135,8 @@ def _save(database: dict[str, Any], folder: Path, alias: str) -> dict[str, Any]:
     return {"engine": database["ENGINE"], "file": file.name, "sha256": _sha256(file), "tables": tables}
 
 
-def _bring_back(database: dict[str, Any], source: Path, saved: dict[str, Any], *, force: bool) -> None:
+def _check(database: dict[str, Any], source: Path, saved: dict[str, Any], *, force: bool) -> None:
+    """Raise unless the copy is whole and its place is free, or may be replaced and nobody uses it."""
     if database["ENGINE"] != saved["engine"]:
         raise SalusError(
             "backup-engine",
@@ -139,55 +144,80 @@ def _bring_back(database: dict[str, Any], source: Path, saved: dict[str, Any], *
             fix="Set DATABASE_URL to the same kind.",
         )
     file = source / saved["file"]
-    if _sha256(file) != saved["sha256"]:
+    if not file.is_file() or _sha256(file) != saved["sha256"]:
         raise SalusError(
             "backup-damaged", f"{file.name} is not what was written at the backup", fix="Use another copy."
         )
     if database["ENGINE"].endswith("sqlite3"):
-        place = Path(database["NAME"])
-        if place.exists() and not force:
-            raise SalusError(
-                "restore-occupied", f"{place.name} exists already", fix="Add --force to replace it."
-            )
-        for leftover in (place, place.with_name(place.name + "-wal"), place.with_name(place.name + "-shm")):
-            leftover.unlink(missing_ok=True)
-        arriving = place.with_name(place.name + ".arriving")
-        shutil.copyfile(file, arriving)
-        arriving.rename(place)
-        tables = sqlite_hashes(place)
+        occupied, used = Path(database["NAME"]).exists(), _sqlite_is_used(Path(database["NAME"]))
     else:
-        _bring_back_postgres(database, file, force=force)
-        with psycopg.connect(make_conninfo(**_given(database))) as connection:
-            tables = postgres_hashes(connection)
-    if tables != saved["tables"]:
-        differing = sorted(name for name in saved["tables"] if tables.get(name) != saved["tables"][name])
-        raise SalusError("restore-differs", f"Restored tables differ from the backup: {', '.join(differing)}")
+        occupied, used = _postgres_state(database)
+    name = Path(database["NAME"]).name
+    if occupied and not force:
+        raise SalusError("restore-occupied", f"{name} is there already", fix="Add --force to replace it.")
+    if used:
+        raise SalusError("restore-in-use", f"{name} is in use", fix="Stop the server and the worker first.")
 
 
-def _bring_back_postgres(database: dict[str, Any], file: Path, *, force: bool) -> None:
+def _sqlite_is_used(place: Path) -> bool:
+    """Say whether another process holds the file open: then it cannot be locked exclusively."""
+    if not place.exists():
+        return False
+    with closing(sqlite3.connect(place, timeout=1, isolation_level=None)) as connection:
+        try:
+            connection.execute("pragma locking_mode = exclusive")
+            connection.execute("begin exclusive")
+            connection.execute("rollback")
+        except sqlite3.OperationalError:
+            return True
+        except sqlite3.DatabaseError:
+            return False  # no database any more: what a restore is for
+    return False
+
+
+def _postgres_state(database: dict[str, Any]) -> tuple[bool, bool]:
+    """Return whether the database holds tables and whether others use it; a missing one is made."""
     from salus.composition.installation import create_database
 
     create_database(database)
-    with psycopg.connect(make_conninfo(**_given(database)), autocommit=True) as connection:
-        row = connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone()
-        if row and row[0]:
-            if not force:
-                raise SalusError(
-                    "restore-occupied",
-                    f"Database {database['NAME']} is not empty",
-                    fix="Add --force to replace it.",
-                )
-            connection.execute("drop schema public cascade")
-            connection.execute("create schema public")
-    _run_tool(
-        "pg_restore",
-        database,
-        ["--no-owner", "--exit-on-error", "--single-transaction", str(file)],
-        flag="-d",
-    )
+    with psycopg.connect(**_given(database)) as connection:
+        tables = connection.execute("select 1 from pg_tables where schemaname = 'public' limit 1").fetchone()
+        others = connection.execute(
+            "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+            " and backend_type = 'client backend' limit 1"
+        ).fetchone()
+    return tables is not None, others is not None
 
 
-def _given(database: dict[str, Any]) -> dict[str, str]:
+def _bring_back(database: dict[str, Any], file: Path, expected: TableHashes) -> None:
+    """Replace a database by its copy; raises when a table's row hash is not the expected one."""
+    if database["ENGINE"].endswith("sqlite3"):
+        place = Path(database["NAME"])
+        arriving = place.with_name(place.name + ".arriving")
+        shutil.copyfile(file, arriving)
+        _compare(sqlite_hashes(arriving), expected)
+        for leftover in (place, place.with_name(place.name + "-wal"), place.with_name(place.name + "-shm")):
+            leftover.unlink(missing_ok=True)
+        arriving.rename(place)
+        return
+    with psycopg.connect(**_given(database), autocommit=True) as connection:
+        connection.execute("drop schema public cascade")
+        connection.execute("create schema public")
+    given = ["--no-owner", "--exit-on-error", "--single-transaction", str(file)]
+    _run_tool("pg_restore", database, given, flag="-d")
+    with psycopg.connect(**_given(database)) as connection:
+        _compare(postgres_hashes(connection), expected)
+
+
+def _compare(tables: TableHashes, expected: TableHashes) -> None:
+    if tables != expected:
+        differing = sorted(
+            name for name in expected.keys() | tables.keys() if tables.get(name) != expected.get(name)
+        )
+        raise SalusError("restore-differs", f"Restored tables differ from the backup: {', '.join(differing)}")
+
+
+def _given(database: dict[str, Any]) -> dict[str, Any]:
     """Return the connection parameters that are set."""
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     return {to: database[key] for key, to in names.items() if database.get(key)}

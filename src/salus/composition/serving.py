@@ -1,6 +1,7 @@
 """Serve: one process for the pages and the FHIR API, one for the worker, one for the HL7 v2 listener."""
 
 import ctypes
+import os
 import signal
 import subprocess  # starts this project's own modules only
 import sys
@@ -12,7 +13,9 @@ from rich.console import Console
 from salus.composition import installation
 
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 RESTART_AFTER = (0.5, 1, 2, 5, 10)
+GRACE = 15.0  # seconds that a child has to end by itself
 
 
 @dataclass
@@ -28,7 +31,8 @@ class Child:
 
     def start(self) -> None:
         """Start the process so that it ends when its parent does."""
-        self.process = subprocess.Popen(self.command, preexec_fn=_end_with_parent)  # noqa: S603,PLW1509
+        parent = os.getpid()
+        self.process = subprocess.Popen(self.command, preexec_fn=lambda: _end_with_parent(parent))  # noqa: S603,PLW1509
         self.started = time.monotonic()
 
     def look_after(self) -> None:
@@ -44,9 +48,11 @@ class Child:
             self.start()
 
 
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with_parent(parent: int) -> None:
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before this was said
+            os._exit(1)
 
 
 def children(host: str, port: int, mllp_port: int | None, *, worker: bool) -> list[Child]:
@@ -97,8 +103,10 @@ def _end(running: list[Child]) -> None:
     alive = [child.process for child in running if child.process is not None and child.process.poll() is None]
     for process in alive:
         process.terminate()
+    until = time.monotonic() + GRACE
     for process in alive:
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=max(0.0, until - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
