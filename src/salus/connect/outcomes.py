@@ -96,7 +96,7 @@ def receipt_of(arrival: Arrival) -> Receipt:
         reason=reason,
         where=where,
         warnings=tuple(arrival.warnings) if stored else (),
-        resources=summary(arrival)[0] if stored else 0,
+        resources=sum(one.outcome in _LETTER for one in arrival.written) if stored else 0,
         original_id=original_id,
         original_status=original_status,
     )

@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from salus.connect.errors import Untranslatable
 from salus.connect.fhir.references import conditional, rewrite
 from salus.connect.lookups import Search, parse_search
@@ -17,6 +19,10 @@ from salus.record.validate import validate
 MOST_WARNINGS = 20
 
 id_of = lru_cache(maxsize=131072)(server_id)
+
+MOST_PLACEHOLDERS = 20_000
+_placeholders: dict[tuple[str, bytes], "Draft"] = {}
+"""The wards and doctors that a source names in message after message, prepared once; never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,16 @@ def _check(entry: Entry, index: int, many: bool, warnings: list[str]) -> None:
             warnings.append(f"{place}: {issue.expected}")
 
 
+def _mark(source_code: str, entry: Entry) -> tuple[str, bytes] | None:
+    """Return by what a placeholder is known again; None for one that is best prepared anew."""
+    if entry.condition or entry.source_time is not None:
+        return None
+    try:
+        return source_code, orjson.dumps(entry.resource)
+    except TypeError:  # a number as the sender wrote it, or not JSON at all
+        return None
+
+
 def prepare(source_code: str, translation: Translation, conditions: Conditions = NO_CONDITIONS) -> Prepared:
     """Return the writes of a translation.
 
@@ -117,6 +133,11 @@ def prepare(source_code: str, translation: Translation, conditions: Conditions =
     many = len(translation.entries) > 1
     for index, entry in enumerate(translation.entries):
         resource = entry.resource
+        # Only a placeholder that means the same in each message: no look-up and no attachment is part of it.
+        mark = _mark(source_code, entry) if entry.method == "ensure" and not found and not links else None
+        if mark is not None and (draft := _placeholders.get(mark)) is not None:
+            prepared.writes.append(draft)
+            continue
         kind, local = resource["resourceType"], resource["id"]
         if kind not in known:
             raise Untranslatable("unknown-type", f"{str(kind)[:40]} is not a resource type of FHIR R4")
@@ -127,13 +148,19 @@ def prepare(source_code: str, translation: Translation, conditions: Conditions =
         if entry.unless_found and identity is not None:
             continue
         identity = identity or id_of(source_code, kind, local)
+        odd = len(prepared.warnings) + len(pending)
         if entry.method != "delete":
             resource["id"] = identity
             rewrite(resource, replace, links or None)
         if entry.method in {"put", "ensure"}:
             _check(entry, index, many, prepared.warnings)
         body = None if entry.method == "delete" else resource
-        prepared.writes.append(Draft(kind, identity, body, entry.method, entry.source_time))
+        draft = Draft(kind, identity, body, entry.method, entry.source_time)
+        prepared.writes.append(draft)
+        if mark is not None and odd == len(prepared.warnings) + len(pending) < MOST_WARNINGS:
+            if len(_placeholders) >= MOST_PLACEHOLDERS:
+                _placeholders.clear()
+            _placeholders[mark] = draft
     for merge in translation.merges:
         prepared.merges.append(
             (id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired))
