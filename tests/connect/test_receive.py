@@ -11,10 +11,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from salus.connect import ledger
+from salus.connect.errors import Untranslatable
 from salus.connect.models import FlowCount, Message, MessageRaw, SourceSystem
 from salus.connect.pipeline import receive_batch
+from salus.connect.preparing import Prepared, prepare
 from salus.connect.queries import counts_balance, flow, recount
 from salus.connect.services import Incoming, receive
+from salus.connect.translation import Entry, SourceProfile, Translation
 from salus.kernel.ids import server_id
 from salus.kernel.models import AuditRow
 from salus.record import store
@@ -214,3 +217,27 @@ def test_the_database_refuses_counts_that_do_not_add_up(source: Sources) -> None
 
     with pytest.raises(IntegrityError), transaction.atomic():
         FlowCount.objects.create(source=source(), day="2026-01-01", received=3, stored=1, repeated=1, dead=0)
+
+
+def test_a_placeholder_prepared_before_stays_what_it_was(source: Sources) -> None:
+    profile = SourceProfile("ward-test", "hl7v2")
+
+    def said(name: str, within: str = "h1") -> Prepared:
+        ward = {"resourceType": "Location", "id": "w", "name": name}
+        ward["partOf"] = {"reference": f"Location/{within}"}  # type: ignore[assignment]
+        return prepare(profile.code, Translation("ADT", None, None, [Entry(ward, "ensure")]))
+
+    first, again, other = said("East"), said("East"), said("West")
+    assert first.writes == again.writes
+    assert first.writes[0].body == {
+        "resourceType": "Location",
+        "id": server_id(profile.code, "Location", "w"),
+        "name": "East",
+        "partOf": {"reference": f"Location/{server_id(profile.code, 'Location', 'h1')}"},
+    }
+    assert other.writes[0].body is not None
+    assert other.writes[0].body["name"] == "West"
+    for _ in range(2):
+        with pytest.raises(Untranslatable):
+            said(7)  # type: ignore[arg-type]
+        assert said("East", "?bad").warnings == said("East", "?bad").warnings

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from salus.connect.mllp import Answer, Frame, Limits, MllpServer, send_all
 from salus.connect.mllp.framing import frame
 from salus.connect.mllp.sending import answer_code, answered_control_id
-from salus.connect.mllp.server import server_tls
+from salus.connect.mllp.server import Peer, _Item, server_tls
 
 
 def message(number: int | str, size: int = 0) -> bytes:
@@ -311,3 +311,45 @@ async def test_tls_with_client_certificates(tmp_path: Path) -> None:
         plain = await send_all([message(3)], "127.0.0.1", server.port, retry_for=0.2, timeout=1)
         assert plain.accepted == 0
     assert len(keeper.kept) == 1
+
+
+class _Named:
+    """A sender's connection, as far as gathering looks at it."""
+
+
+def _item(sender: _Named, number: int) -> _Item:
+    at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    return _Item(sender, Frame(message(number), Peer("127.0.0.1"), at))  # type: ignore[arg-type]
+
+
+def test_senders_just_answered_are_gathered_into_one_commit() -> None:
+    async def scenario() -> None:
+        server = MllpServer(Keeper(), limits=Limits(gathering=30.0))
+        one, two = _Named(), _Named()
+        server._lately.extend([{id(one)}, {id(two)}])
+        server._took = 1000.0
+        server._queue.put_nowait(_item(one, 1))
+        asyncio.get_running_loop().call_later(0.05, server._queue.put_nowait, _item(two, 2))
+        async with asyncio.timeout(20):
+            batch = await server._gather()
+        assert [id(item.connection) for item in batch] == [id(one), id(two)]
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_a_sender_that_falls_silent_or_is_alone() -> None:
+    async def scenario() -> None:
+        server = MllpServer(Keeper(), limits=Limits(gathering=0.02))
+        one, two = _Named(), _Named()
+        server._lately.extend([{id(one)}, {id(two)}])
+        server._took = 1000.0
+        server._queue.put_nowait(_item(one, 1))
+        async with asyncio.timeout(20):
+            assert len(await server._gather()) == 1
+        server._lately.extend([{id(one)}, {id(one)}])
+        server.limits = Limits(gathering=1000.0)
+        server._queue.put_nowait(_item(one, 2))
+        async with asyncio.timeout(20):
+            assert len(await server._gather()) == 1
+
+    asyncio.run(scenario())
