@@ -180,7 +180,9 @@ def test_a_clinician_finds_a_resident_reads_the_trend_and_corrects_a_value(
         page.fill("#id_reason", "typed into the wrong row")
         page.press("#id_value", "Enter")
         expect(page.locator(".notice-success")).to_be_visible()
-        expect(page.locator("text=valueQuantity.value")).to_be_visible()
+        expect(page.get_by_role("group", name="What this version changed")).to_contain_text(
+            "valueQuantity.value"
+        )
         assert not reader.faults, "\n".join(reader.faults)
 
 
