@@ -15,6 +15,7 @@ from salus.composition import installation
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 RESTART_AFTER = (0.5, 1, 2, 5, 10)
+said = Console(stderr=True)
 GRACE = 15.0  # seconds that a child has to end by itself
 
 
@@ -42,7 +43,9 @@ class Child:
         now = time.monotonic()
         if self.process is not None:
             self.failures = self.failures + 1 if now - self.started < 30 else 0
-            self.not_before = now + RESTART_AFTER[min(self.failures, len(RESTART_AFTER) - 1)]
+            pause = RESTART_AFTER[min(self.failures, len(RESTART_AFTER) - 1)]
+            said.print(f"{self.name} ended with {self.process.returncode} and is started again in {pause} s.")
+            self.not_before = now + pause
             self.process = None
         if now >= self.not_before:
             self.start()
@@ -90,7 +93,7 @@ def run(*, host: str, port: int, mllp_port: int | None, worker: bool) -> int:
     signal.signal(signal.SIGTERM, stop)
     running = children(host, port, mllp_port, worker=worker)
     shown = f"[{host}]" if ":" in host else host
-    Console(stderr=True).print(f"Salus serves on http://{shown}:{port}/ — stop with Ctrl-C.")
+    said.print(f"Salus serves on http://{shown}:{port}/ — stop with Ctrl-C.")
     while not stopping:
         for child in running:
             child.look_after()
