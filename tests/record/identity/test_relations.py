@@ -62,6 +62,17 @@ def test_checks_and_filters_agree() -> None:
     assert seen == 1 + 1 + 2 + 1 + 1 + 1 + 2
 
 
+@pytest.mark.parametrize("kind", relations.KEEPERS)
+def test_who_only_keeps_a_register_of_people_has_nobody_in_its_care(kind: str) -> None:
+    office = Institution.objects.create(code="O1", name="x", kind=kind)
+    person = put("Patient", "a", patient(["x", "张伟", "1980-01-01", "male", "", "", ""]), office.id)
+    clerk = Principal(institution_ids=frozenset({office.id}))
+    check = relations._check(relations.care_sql)
+    assert not check(clerk, Target("person", person_id=person))
+    Institution.objects.filter(pk=office.pk).update(kind="general_hospital")
+    assert check(clerk, Target("person", person_id=person))
+
+
 @pytest.mark.parametrize(
     ("system", "code", "found"),
     [

@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from salus.kernel import policy
+from salus.kernel.models import InstitutionKind
 from salus.kernel.policy import Principal, Target
 from salus.record import sensitive
 from salus.record.identity import rows
@@ -18,16 +19,31 @@ def _marks(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
+KEEPERS = (
+    InstitutionKind.CDC.value,
+    InstitutionKind.INSURER.value,
+    InstitutionKind.AUTHORITY.value,
+    InstitutionKind.BLOOD_CENTRE.value,
+    InstitutionKind.PHARMACY.value,
+)
+"""Institutions that keep registers of people and treat nobody: what they send makes no care relation."""
+
+
 def care_sql(principal: Principal, column: str) -> Fragment:
-    """Return the condition that one of the principal's institutions has the row's person in its care."""
+    """Return the condition that one of the principal's institutions has the row's person in its care.
+
+    An institution that only keeps a register of people (`KEEPERS`) has nobody in its care.
+    """
     institutions = sorted(principal.institution_ids)
     if not institutions:
         return "1=0", []
     return (
         "exists (select 1 from record_patientlink cl"  # noqa: S608 - a column's name and marks
         " join record_carerelation cr on cr.patient_rid = cl.patient_rid"
-        f" where cl.person_id = {column} and cr.institution_id in ({_marks(institutions)}))",
-        list(institutions),
+        " join kernel_institution ci on ci.id = cr.institution_id"
+        f" where cl.person_id = {column} and cr.institution_id in ({_marks(institutions)})"
+        f" and ci.kind not in ({_marks(KEEPERS)}))",
+        [*institutions, *KEEPERS],
     )
 
 
