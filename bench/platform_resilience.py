@@ -49,7 +49,8 @@ def _measure(trials: dict[str, Trial]) -> Measured:
             f"{name} on {database}: {outcome.kills} kills, {outcome.acknowledged} acknowledged, "
             f"{outcome.reasons.total()} sent again, {len(outcome.lost)} lost, "
             f"{len(outcome.doubled)} doubled, {len(outcome.refused)} refused for good, "
-            f"{len(outcome.unbalanced)} counts wrong, audit {'broken' if broken else 'whole'}"
+            f"{len(outcome.unbalanced)} counts wrong, {len(outcome.unaudited)} without an audit row, "
+            f"audit {'broken' if broken else 'whole'}"
         )
     return Measured([float(faults)], note="; ".join(notes))
 

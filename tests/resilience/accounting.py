@@ -57,6 +57,24 @@ def balance(one: Installation, source: str) -> Balance:
     )
 
 
+def unaudited(one: Installation, source: str) -> list[str]:
+    """Return an HL7 v2 source's stored messages, and posted Patients, that no row of the audit chain tells of."""
+    rows = one.query("select action, resource_id, detail from kernel_auditrow", audit=True)
+    told = {json.loads(detail).get("message") for action, _, detail in rows if action == "receive" and detail}
+    named = {resource_id for _, resource_id, _ in rows}
+    messages = one.query(
+        "select m.id, m.control_id from connect_message m join connect_sourcesystem s on s.id = m.source_id"
+        " where s.code = %s and m.status = 'stored'",
+        [source],
+    )
+    missing = [control_id for number, control_id in messages if number not in told]
+    posted = one.query(
+        "select r.id, r.body from record_resource r join connect_sourcesystem s on s.id = r.source_id"
+        " where s.code = 'APP'"
+    )
+    return missing + [id_ for id_, body in posted if b'"Patient"' in bytes(body) and id_ not in named]
+
+
 def patients_by_identifier(one: Installation) -> Counter[str]:
     """Count the current, undeleted Patients that carry each identifier value."""
     found: Counter[str] = Counter()

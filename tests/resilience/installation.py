@@ -64,12 +64,16 @@ class Installation:
                 start_new_session=True,
             )
 
-    def query(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Read the platform's database past its code."""
+    def query(
+        self, query: str, values: Sequence[object] = (), *, audit: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Read the platform's database, or that of its audit chain, past its code."""
         if self.database_url:
-            with psycopg.connect(self.database_url, connect_timeout=10) as connection:
+            url = self.database_url + ("_audit" if audit else "")
+            with psycopg.connect(url, connect_timeout=10) as connection:
                 return connection.execute(query.encode(), values or None).fetchall()
-        with closing(sqlite3.connect(self.folder / "salus.sqlite3", timeout=60)) as file:
+        place = self.folder / ("audit.sqlite3" if audit else "salus.sqlite3")
+        with closing(sqlite3.connect(place, timeout=60)) as file:
             return file.execute(query.replace("%s", "?"), tuple(values)).fetchall()
 
     def copy(self, folder: Path, database_url: str = "") -> "Installation":

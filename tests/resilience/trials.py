@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.postgres import Cluster
-from tests.resilience.accounting import Balance, balance, patients_by_identifier
+from tests.resilience.accounting import Balance, balance, patients_by_identifier, unaudited
 from tests.resilience.installation import Installation, end_group
 from tests.resilience.senders import FhirSender, MllpSender, patient_of
 
@@ -34,6 +34,7 @@ name = "文件"
 format = "fhir"
 """
 TOKEN = "token-of-the-trial"  # noqa: S105  the name of a file
+FAULTS = ("lost", "doubled", "refused", "unbalanced", "unaudited")
 Senders = Sequence[MllpSender | FhirSender]
 
 
@@ -48,20 +49,21 @@ class Outcome:
     doubled: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unbalanced: list[str] = field(default_factory=list)
+    unaudited: list[str] = field(default_factory=list)
 
     def __iadd__(self, other: "Outcome") -> "Outcome":
         """Add another trial's findings to these."""
         self.kills += other.kills
         self.acknowledged += other.acknowledged
         self.reasons += other.reasons
-        for name in ("lost", "doubled", "refused", "unbalanced"):
+        for name in FAULTS:
             getattr(self, name).extend(getattr(other, name))
         return self
 
     @property
     def faults(self) -> int:
         """How many promises were broken."""
-        return sum(len(found) for found in (self.lost, self.doubled, self.refused, self.unbalanced))
+        return sum(len(getattr(self, name)) for name in FAULTS)
 
 
 def prepare(one: Installation) -> Installation:
@@ -139,7 +141,22 @@ def kill_while_sending(one: Installation, kills: int, seed: int, *, longest: flo
                 one.start("--no-worker")
         wait_for_progress(senders)
     one.stop()
-    return account(one, senders, kills)
+    missing = recovered(one)
+    outcome = account(one, senders, kills)
+    outcome.unaudited = missing
+    return outcome
+
+
+def recovered(one: Installation, seconds: float = 120) -> list[str]:
+    """Let the worker enter into the chain what a kill left as intents; return what is not there then."""
+    if not unaudited(one, "H1"):
+        return []
+    one.start()
+    until = time.monotonic() + seconds
+    while (missing := unaudited(one, "H1")) and time.monotonic() < until:
+        time.sleep(0.5)
+    one.stop()
+    return missing
 
 
 def account(one: Installation, senders: Senders, kills: int = 0) -> Outcome:
