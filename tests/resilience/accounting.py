@@ -58,7 +58,7 @@ def balance(one: Installation, source: str) -> Balance:
 
 
 def unaudited(one: Installation, source: str) -> list[str]:
-    """Return an HL7 v2 source's stored messages, and posted Patients, that no row of the audit chain tells of."""
+    """Return a source's stored messages, and posted Patients, of which no row of the audit chain tells."""
     rows = one.query("select action, resource_id, detail from kernel_auditrow", audit=True)
     told = {json.loads(detail).get("message") for action, _, detail in rows if action == "receive" and detail}
     named = {resource_id for _, resource_id, _ in rows}
