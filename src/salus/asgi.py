@@ -14,7 +14,10 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 django_application = get_asgi_application()
 
+from salus.kernel.collector import calm_collector  # noqa: E402
 from salus.record.fhir.app import application as fhir_application  # noqa: E402  Django must be set up first
+
+calm_collector()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

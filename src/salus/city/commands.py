@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from django.utils.translation import gettext as _
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -45,20 +44,15 @@ def build(
         TimeRemainingColumn(),
         console=console,
     ) as bars:
-        bar = bars.add_task(_("Residents"), total=residents)
+        bar = bars.add_task("Residents", total=residents)
 
         def show(_stage: str, done: int, _total: int) -> None:
             bars.update(bar, completed=done)
 
         manifest = build_city(out, residents, seed, show, workers=workers, start=_day(start), end=_day(end))
     console.print(
-        _("%(messages)s messages of %(systems)s systems about %(persons)s residents in %(folder)s")
-        % {
-            "messages": f"{manifest.messages:,}",
-            "systems": manifest.systems,
-            "persons": f"{manifest.persons:,}",
-            "folder": out,
-        }
+        f"{manifest.messages:,} messages of {manifest.systems} systems"
+        f" about {manifest.persons:,} residents in {out}"
     )
 
 

@@ -1,0 +1,16 @@
+"""The command as a user starts it: in a process of its own, with nothing set up before."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_the_command_builds_a_city_and_says_what(tmp_path: Path) -> None:
+    out = tmp_path / "city"
+    command = [sys.executable, "-m", "salus.cli", "city", "build", "--residents", "1000", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["residents"] == 1000
+    assert f"{manifest['messages']:,} messages of 52 systems" in " ".join(done.stdout.split())
