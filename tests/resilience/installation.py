@@ -36,7 +36,8 @@ class Installation:
         self.database_url = database_url
         self.port = free_port()
         self.mllp_port = free_port()
-        self.environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+        foreign = {"DATABASE_URL", "AUDIT_DATABASE_URL"}
+        self.environment = {key: value for key, value in os.environ.items() if key not in foreign}
         self.environment |= {"SALUS_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "salus.settings"}
         if database_url:
             self.environment["DATABASE_URL"] = database_url
