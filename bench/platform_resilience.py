@@ -1,6 +1,7 @@
 """The platform killed and backed up while it works: what was acknowledged and is gone, or is there twice."""
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ def _measure(trials: dict[str, Trial]) -> Measured:
             f"{len(outcome.unbalanced)} counts wrong, {len(outcome.unaudited)} without an audit row, "
             f"audit {'broken' if broken else 'whole'}"
         )
+        sys.stderr.write(notes[-1] + "\n")  # a whole run takes the better part of an hour
     return Measured([float(faults)], note="; ".join(notes))
 
 
