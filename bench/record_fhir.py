@@ -63,7 +63,7 @@ def _run(folder: Path, quick: bool) -> tuple[list[float], list[float]]:
         [*command, "--no-access-log", "--log-level", "warning"], env=environment, cwd=ROOT
     )
     try:
-        _wait(port)
+        wait(port)
         rates: list[float] = []
         tails: list[float] = []
         seconds = QUICK_SECONDS if quick else SECONDS
@@ -80,8 +80,9 @@ def _run(folder: Path, quick: bool) -> tuple[list[float], list[float]]:
         server.wait(timeout=30)
 
 
-def _wait(port: int) -> None:
-    for _ in range(200):
+def wait(port: int) -> None:
+    """Wait until a server listens."""
+    for _ in range(1200):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
@@ -124,7 +125,7 @@ def fill() -> None:
     for start in range(0, PATIENTS, 500):
         with transaction.atomic(), connection.cursor() as cursor:
             writes = [
-                Write("Patient", f"p{n}", _patient(chance, n), source_id=1) for n in range(start, start + 500)
+                Write("Patient", f"p{n}", patient(chance, n), source_id=1) for n in range(start, start + 500)
             ]
             written = store.write(cursor, writes, now=now)
             identity.link_patients(cursor, written, institution_id=hospital.pk)
@@ -133,7 +134,7 @@ def fill() -> None:
             store.write(
                 cursor,
                 [
-                    Write("Observation", f"o{n}", _observation(chance), source_id=1)
+                    Write("Observation", f"o{n}", observation(chance), source_id=1)
                     for n in range(start, start + 500)
                 ],
                 now=now,
@@ -141,7 +142,8 @@ def fill() -> None:
     (Path(settings.DATA_DIR) / "filled").touch()
 
 
-def _patient(chance: random.Random, number: int) -> dict[str, Any]:
+def patient(chance: random.Random, number: int) -> dict[str, Any]:
+    """Return a Patient."""
     return {
         "resourceType": "Patient",
         "identifier": [{"system": "urn:mrn", "value": str(number)}],
@@ -151,7 +153,8 @@ def _patient(chance: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def _observation(chance: random.Random) -> dict[str, Any]:
+def observation(chance: random.Random) -> dict[str, Any]:
+    """Return an Observation of one of the patients."""
     return {
         "resourceType": "Observation",
         "status": "final",
@@ -169,7 +172,7 @@ def _observation(chance: random.Random) -> dict[str, Any]:
     }
 
 
-class _Reader(asyncio.Protocol):
+class Reader(asyncio.Protocol):
     """One connection: sends a read, waits for the whole answer, notes the time, sends the next."""
 
     length = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -180,6 +183,7 @@ class _Reader(asyncio.Protocol):
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
+        """Send the first request."""
         self.transport = transport
         self._send()
 
@@ -189,6 +193,7 @@ class _Reader(asyncio.Protocol):
         self.next += 1
 
     def data_received(self, data: bytes) -> None:
+        """Note the time of a whole answer and send the next request."""
         self.buffer += data
         if not self.need:
             end = self.buffer.find(b"\r\n\r\n")
@@ -196,7 +201,7 @@ class _Reader(asyncio.Protocol):
                 return
             found = self.length.search(self.buffer, 0, end)
             self.need = end + 4 + (int(found[1]) if found else 0)
-            if not self.buffer.startswith(b"HTTP/1.1 200"):
+            if not self.buffer.startswith(b"HTTP/1.1 20"):
                 self.wrong.append(self.buffer[:300])
         if len(self.buffer) < self.need:
             return
@@ -209,6 +214,7 @@ class _Reader(asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
+        """End."""
         if not self.done.done():
             self.done.set_result(None)
 
@@ -220,7 +226,7 @@ async def load(port: int, seconds: float, seed: int) -> dict[str, float]:
     wrong: list[bytes] = []
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    readers: list[_Reader] = []
+    readers: list[Reader] = []
     for _ in range(CONNECTIONS):
         requests = [
             (
@@ -230,7 +236,7 @@ async def load(port: int, seconds: float, seed: int) -> dict[str, float]:
             ).encode()
             for _ in range(500)
         ]
-        make = partial(_Reader, requests, times, started + seconds, wrong)
+        make = partial(Reader, requests, times, started + seconds, wrong)
         _, reader = await loop.create_connection(make, "127.0.0.1", port)
         readers.append(reader)
     await asyncio.gather(*(reader.done for reader in readers))

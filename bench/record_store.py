@@ -1,16 +1,17 @@
 """How fast the resource store takes resources in, validates and finds them."""
 
-import gc
 import json
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,12 +22,18 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SALUS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "record"
 SERVER = os.environ.get("SALUS_BENCH_POSTGRES", "postgres://root@127.0.0.1:5432/postgres")
 BATCH = 500
-UUID = re.compile(r"([0-9a-f]{8})(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
+FIFTHS = 5
+STEPS = ("store", "link", "commit", "wait")
+NO_PEER = "HAPI FHIR needs Java and a container"
+UUID = re.compile(rb"\b([0-9a-f]{8})(?=-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|\b(X\d{8}X)\b")
 NO_DATA = f"bulk-10 and synthea-r4-bundles are not under {SHARED}; set SALUS_SHARED_DATA"
 
 
 def published() -> list[bytes]:
-    """Return the resources of bulk-10 and synthea-r4-bundles as JSON, references as Type/id."""
+    """Return the resources of bulk-10 and synthea-r4-bundles as JSON, references as Type/id.
+
+    Patients come first, as `salus connect load` orders the files of an export.
+    """
     import orjson
 
     found: list[dict[str, Any]] = []
@@ -36,6 +43,7 @@ def published() -> list[bytes]:
     for file in sorted((SHARED / "synthea-r4-bundles").glob("*.json")):
         found += [entry["resource"] for entry in orjson.loads(file.read_bytes())["entry"]]
     types = {one["id"]: one["resourceType"] for one in found}
+    found.sort(key=lambda one: one["resourceType"] != "Patient")
 
     def rewrite(match: re.Match[str]) -> str:
         return f'"{types.get(match[1], "Location")}/{match[1]}"'
@@ -43,16 +51,23 @@ def published() -> list[bytes]:
     return [re.sub(r'"urn:uuid:([0-9a-f-]{36})"', rewrite, orjson.dumps(r).decode()).encode() for r in found]
 
 
-def copies(resources: list[bytes], count: int) -> Iterator[bytes]:
-    """Yield the resources several times over, each time as other patients with other ids."""
-    for number in range(count):
+def copies(resources: list[bytes], numbers: Iterable[int]) -> Iterator[bytes]:
+    """Yield the resources as NDJSON once for each number, each time as other patients with other ids.
+
+    Passports differ too: the same one would make one person of all copies of a patient.
+    """
+    parts = UUID.split(b"".join(one + b"\n" for one in resources))
+    ids = [int(one, 16) if one else None for one in parts[1::3]]
+    passports = [int(one[1:-1]) if one else 0 for one in parts[2::3]]
+    for number in numbers:
         mask = number * 2_654_435_761 & 0xFFFFFFFF
-
-        def other(match: re.Match[str], mask: int = mask) -> str:
-            return f"{int(match[1], 16) ^ mask:08x}{match[2]}"
-
-        for one in resources:
-            yield UUID.sub(other, one.decode()).encode()
+        made: list[bytes] = [b""] * (2 * len(ids) + 1)
+        made[::2] = parts[::3]
+        made[1::2] = [
+            b"%08x" % (one ^ mask) if one is not None else b"X%08dX" % ((held + number * 100_003) % 10**8)
+            for one, held in zip(ids, passports, strict=True)
+        ]
+        yield b"".join(made)
 
 
 @contextmanager
@@ -72,19 +87,22 @@ def database(kind: str) -> Iterator[dict[str, str]]:
                 parts = urlsplit(SERVER)
                 yield {**environment, "DATABASE_URL": parts._replace(path=f"/{name}").geturl()}
             finally:
-                server.execute(f"drop database {name} with (force)".encode())
+                for made in (name, f"{name}_audit"):
+                    server.execute(f"drop database if exists {made} with (force)".encode())
 
 
-def child(environment: dict[str, str], *arguments: str) -> dict[str, float]:
-    """Run this file in a process of its own and return what it measured."""
+def child(
+    environment: dict[str, str], *arguments: str, module: str = "bench.record_store"
+) -> dict[str, float]:
+    """Run this file, or another, in a process of its own and return what it measured."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.record_store", *arguments],
+        [sys.executable, "-m", module, *arguments],
         check=True,
         capture_output=True,
         text=True,
         cwd=ROOT,
         env=environment,
-        timeout=1_800,
+        timeout=7_200,
     )
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -92,34 +110,65 @@ def child(environment: dict[str, str], *arguments: str) -> dict[str, float]:
 
 def ingest(kind: str, quick: bool) -> Measured:
     """Measure one database; the peer of both is a server in Java that a package index does not give."""
-    missing = "HAPI FHIR needs Java and a container"
-    if not SHARED.is_dir():
-        return Measured([], peer_missing=missing, note=NO_DATA)
+    if (missing := absent(kind)) is not None:
+        return missing
     runs = []
     for _ in range(1 if quick else 3):
         with database(kind) as environment:
-            runs.append(child(environment, "ingest", "1" if quick else "4"))
+            runs.append(child(environment, "ingest", "2" if quick else "8"))
     last = runs[-1]
-    note = ", ".join(f"{name} {last[name]:.1f} µs" for name in ("parse", "validate", "write", "commit"))
-    return Measured([run["rate"] for run in runs], peer_missing=missing, note=note)
+    steps = ", ".join(f"{name} {last[name]:.1f}" for name in STEPS)
+    note = f"µs a resource: {steps}; processor {last['processor']:.1f} of all processes"
+    return Measured([run["rate"] for run in runs], peer_missing=NO_PEER, note=note)
+
+
+def endurance(kind: str, quick: bool) -> Measured:
+    """Measure how the rate holds while a database grows: its last fifth to its first."""
+    if (missing := absent(kind)) is not None:
+        return missing
+    with database(kind) as environment:
+        found = child(environment, "grow", "200000" if quick else "5000000")
+    rates = [found[f"rate {part}"] for part in range(FIFTHS)]
+    note = "resources/s by fifths: " + ", ".join(f"{rate:,.0f}" for rate in rates)
+    return Measured([rates[-1] / rates[0]], peer_missing=NO_PEER, note=note)
+
+
+def absent(kind: str, *, shared: bool = True) -> Measured | None:
+    """Say what a figure lacks: the shared data, or a PostgreSQL server; None if nothing."""
+    if shared and not SHARED.is_dir():
+        return Measured([], peer_missing=NO_PEER, note=NO_DATA)
+    if kind == "postgres":
+        import psycopg
+
+        try:
+            psycopg.connect(SERVER, connect_timeout=3).close()
+        except psycopg.Error:
+            return Measured([], peer_missing=NO_PEER, note="no PostgreSQL answers; set SALUS_BENCH_POSTGRES")
+    return None
 
 
 @figure("ingest-sqlite", room="record", unit="resources/s", target=12_000)
 def ingest_sqlite(quick: bool) -> Measured:
-    """Resources parsed, validated, versioned, indexed and committed durably a second, on SQLite."""
+    """NDJSON read, validated, versioned, indexed, linked to persons and committed a second, on SQLite."""
     return ingest("sqlite", quick)
 
 
 @figure("ingest-postgres", room="record", unit="resources/s", target=10_000)
 def ingest_postgres(quick: bool) -> Measured:
-    """Resources parsed, validated, versioned, indexed and committed durably a second, on PostgreSQL."""
-    import psycopg
-
-    try:
-        psycopg.connect(SERVER, connect_timeout=3).close()
-    except psycopg.Error:
-        return Measured([], note="no PostgreSQL answers; set SALUS_BENCH_POSTGRES")
+    """NDJSON read, validated, versioned, indexed, linked to persons and committed a second, on PostgreSQL."""
     return ingest("postgres", quick)
+
+
+@figure("ingest-sqlite-5m", room="record", unit="ratio", target=0.8)
+def ingest_sqlite_5m(quick: bool) -> Measured:
+    """The fifth million's rate of ingest to the first's on SQLite (quick: of 200,000, by fifths)."""
+    return endurance("sqlite", quick)
+
+
+@figure("ingest-postgres-5m", room="record", unit="ratio", target=0.8)
+def ingest_postgres_5m(quick: bool) -> Measured:
+    """The fifth million's rate of ingest to the first's on PostgreSQL (quick: of 200,000, by fifths)."""
+    return endurance("postgres", quick)
 
 
 @figure("store-search", room="record", unit="searches/s", target=500, peer="json_extract over the same rows")
@@ -156,36 +205,116 @@ def validate_r4(quick: bool) -> Measured:
     return Measured(values[1:], [len(some) / (time.perf_counter() - began)])
 
 
-def _run_ingest(count: int) -> dict[str, float]:
-    import orjson
-    from django.db import connection, transaction
+def _read(path: str, out: Any) -> None:
+    """Read, validate and prepare a file's resources in batches (the second process)."""
+    import django
+    import msgspec
 
+    django.setup()
+    from salus.kernel.collector import calm_collector
+    from salus.record import json as resource_json
     from salus.record import store
     from salus.record.validate import validate
 
-    lines = list(copies(published(), count))
-    spent = dict.fromkeys(("parse", "validate", "write", "commit"), 0.0)
-    # A loader makes millions of objects and no cycles: the collector would walk them again and again.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    began = time.perf_counter()
-    with connection.cursor() as cursor:
-        for start in range(0, len(lines), BATCH):
+    calm_collector()
+    encode = msgspec.msgpack.encode
+    batch: list[tuple[Any, ...]] = []
+    with open(path, "rb") as file:
+        for line in file:
+            resource = resource_json.loads(line)
+            if any(issue.severity == "error" for issue in validate(resource)):
+                raise RuntimeError("a benchmark resource is not valid")
+            kind, id_ = resource["resourceType"], resource["id"]
+            batch.append((kind, id_, store.prepare(kind, id_, resource, source_id=1)))
+            if len(batch) == BATCH:
+                out.put(encode(batch))
+                batch = []
+    if batch:
+        out.put(encode(batch))
+    out.put(time.process_time())
+
+
+def load(path: Path) -> dict[str, float]:
+    """Store a file's resources while a second process reads ahead; return the rate and µs a resource."""
+    import msgspec
+    from django.db import connection, transaction
+
+    from salus.record import identity, store
+
+    decode = msgspec.msgpack.Decoder(list[tuple[str, str, store.Prepared]]).decode
+    spent = dict.fromkeys(STEPS, 0.0)
+    context = multiprocessing.get_context("spawn")
+    out = context.Queue(maxsize=8)
+    reader = context.Process(target=_read, args=(str(path), out), daemon=True)
+    reader.start()
+    first = out.get()  # the second process has started and compiled what it needs
+    began, worked, count = time.perf_counter(), _processor(connection), 0
+    with store.bulk_loading(connection), connection.cursor() as cursor:
+        given: Any = first
+        while not isinstance(given, float):
             marks = [time.perf_counter()]
-            resources = [orjson.loads(line) for line in lines[start : start + BATCH]]
-            marks.append(time.perf_counter())
-            for one in resources:
-                validate(one)
-            marks.append(time.perf_counter())
+            writes = [
+                store.Write(kind, id_, None, source_id=1, prepared=made) for kind, id_, made in decode(given)
+            ]
+            patients = [one for one in writes if one.type == "Patient"]
+            now = datetime.now(UTC)
             with transaction.atomic():
-                writes = [store.Write(r["resourceType"], r["id"], r, source_id=1) for r in resources]
-                store.write(cursor, writes, now=datetime.now(UTC))
+                marks.append(time.perf_counter())
+                written = store.write(cursor, patients, now=now)
+                marks.append(time.perf_counter())
+                if written:
+                    identity.link_patients(cursor, written, now=now)
+                marks.append(time.perf_counter())
+                others = [one for one in writes if one.type != "Patient"] if patients else writes
+                store.write(cursor, others, now=now)
                 marks.append(time.perf_counter())
             marks.append(time.perf_counter())
-            for name, a, b in zip(spent, marks, marks[1:], strict=False):
-                spent[name] += b - a
-    rate = len(lines) / (time.perf_counter() - began)
-    return {"rate": rate, "resources": len(lines), **{n: s / len(lines) * 1e6 for n, s in spent.items()}}
+            count += len(writes)
+            given = out.get()
+            marks.append(time.perf_counter())
+            begin, store_1, link, store_2, commit, wait = (b - a for a, b in pairwise(marks))
+            for name, gap in zip(STEPS, (store_1 + store_2, link, commit, begin + wait), strict=True):
+                spent[name] += gap
+    took = time.perf_counter() - began
+    reader.join()
+    processor = _processor(connection) - worked + given
+    each = {name: gap / count * 1e6 for name, gap in spent.items()}
+    return {"rate": count / took, "resources": count, "processor": processor / count * 1e6, **each}
+
+
+def _processor(connection: Any) -> float:
+    """Return the processor seconds of this process, and of the database server's that serves it, if local."""
+    seconds = time.process_time()
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        with suppress(OSError):
+            stat = Path(f"/proc/{connection.connection.info.backend_pid}/stat").read_text().split()
+            seconds += (int(stat[13]) + int(stat[14])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def _file(numbers: Iterable[int]) -> Path:
+    path = Path(os.environ["SALUS_DATA_DIR"]) / "resources.ndjson"
+    with path.open("wb") as file:
+        for copy in copies(published(), numbers):
+            file.write(copy)
+    return path
+
+
+def _run_ingest(count: int) -> dict[str, float]:
+    return load(_file(range(count)))
+
+
+def _run_grow(count: int) -> dict[str, float]:
+    """Load until there are `count` resources; each fifth's file is written before its clock starts."""
+    each = round(count / FIFTHS / len(published()))
+    rates = {}
+    for part in range(FIFTHS):
+        found = load(_file(range(part * each, (part + 1) * each)))
+        rates[f"rate {part}"] = found["rate"]
+        steps = ", ".join(f"{name} {found[name]:.1f}" for name in (*STEPS, "processor"))
+        sys.stderr.write(f"{part}: {found['rate']:,.0f}/s; {steps}\n")
+    return rates
 
 
 def _run_search(count: int) -> dict[str, float]:
@@ -244,8 +373,11 @@ def main(what: str, count: int) -> None:
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "salus.settings")
     django.setup()
-    call_command("migrate", "record", verbosity=0)
-    result = {"ingest": _run_ingest, "search": _run_search}[what](count)
+    from salus.kernel.collector import calm_collector
+
+    call_command("migrate", verbosity=0)
+    calm_collector()
+    result = {"ingest": _run_ingest, "grow": _run_grow, "search": _run_search}[what](count)
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -101,7 +101,6 @@ def correct(
             _provenance(principal, stored, leaf, reason.strip(), now),
         ]
         written = store.write(cursor, writes, now=now)
-        sensitive.note(cursor, written)
         if stored.type == "Patient":
             identity.link_patients(cursor, written[:1], now=now)
         entry = audit.entry(
@@ -124,6 +123,7 @@ def _target(stored: Stored) -> Target:
         resource_type=stored.type,
         source_id=stored.source_id,
         categories=sensitive.categories(stored.type, stored.body),
+        rid=stored.rid,
     )
 
 

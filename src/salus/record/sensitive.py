@@ -34,6 +34,16 @@ def _rules() -> tuple[re.Pattern[bytes], list[tuple[str, str, str]]]:
 _LABELS = {"HIV": "hiv", "PSY": "mental", "MH": "mental", "SEX": "reproductive", "REPRO": "reproductive"}
 
 
+def of_label(code: str) -> str:
+    """Return the category that a security label of HL7 v3 ActCode stands for; empty if none."""
+    return _LABELS.get(code, "")
+
+
+def label_of(category: str) -> str:
+    """Return the security label of HL7 v3 ActCode that says a category in meta.security."""
+    return next(label for label, named in _LABELS.items() if named == category)
+
+
 @lru_cache(maxsize=4096)
 def _of_code(system: str, code: str) -> frozenset[str]:
     named = system.casefold()

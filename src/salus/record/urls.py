@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from salus.record.pages import identity_urls, population, resident_urls
+from salus.record.pages import identity_urls, lake_urls, population, resident_urls
 
 app_name = "record"
 urlpatterns = [
     path("population/", population.show, name="population"),
     *identity_urls.urlpatterns,
+    *lake_urls.urlpatterns,
     *resident_urls.urlpatterns,
 ]

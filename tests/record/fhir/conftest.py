@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,11 +100,16 @@ class Borrowing:
 class Lane:
     """Stands in for `lanes.Lane` on a borrowing thread."""
 
-    def __init__(self, thread: Borrowing, work: Callable[[list[Any]], Sequence[Any]]) -> None:
+    def __init__(self, thread: Borrowing, work: Callable[[list[Any]], Any]) -> None:
         self._thread, self._work = thread, work
 
     async def do(self, task: Any) -> Any:
-        return (await self._thread.do(self._work, [task]))[0]
+        return (await self._thread.do(self._answers, [task]))[0]
+
+    def _answers(self, tasks: list[Any]) -> list[Any]:
+        answers: list[Any] = []
+        self._work(tasks)(answers.extend)  # the audit's transaction is open, so it is written at once
+        return answers
 
 
 @pytest.fixture(autouse=True)
@@ -117,14 +122,9 @@ def fresh(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     journal.register(None)  # the sources here are made up; connect's journal knows only its own
     if mark is not None and not mark.kwargs.get("transaction"):
         thread = Borrowing()
-
-        async def record(entries: Any) -> None:
-            await thread.do(audit.record, entries)
-
-        monkeypatch.setattr(service, "_reads", lambda: Lane(thread, service._read_batch))
-        monkeypatch.setattr(service, "_searches", lambda: Lane(thread, service._read_batch))
-        monkeypatch.setattr(service, "_writes", lambda: Lane(thread, service._write_batch))
-        monkeypatch.setattr(audit, "record_async", record)
+        monkeypatch.setattr(service, "_reads", lambda: Lane(thread, service._read))
+        monkeypatch.setattr(service, "_searches", lambda: Lane(thread, service._read))
+        monkeypatch.setattr(service, "_writes", lambda: Lane(thread, service._write))
         yield
         thread.stop()
     else:

@@ -1,11 +1,12 @@
 """The journal's place around a source's writes: opened, closed, repeated, refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from salus.record.fhir import journal
-from salus.record.fhir.journal import Arrival, Opened, Reply
+from salus.record.fhir.journal import Arrival, Closing, Opened, Reply
 from salus.record.models import Resource
 from tests.record.fhir.conftest import DATABASES, Client, World, bearer, patient
 
@@ -19,15 +20,20 @@ class Notebook:
         self.kept: dict[int, tuple[Arrival, Reply | None]] = {}
         self.refused: list[tuple[Arrival, str]] = []
 
-    def open(self, cursor: Any, arrival: Arrival) -> Opened:
+    def open(self, cursor: Any, arrivals: Sequence[Arrival]) -> list[Opened]:
+        return [self.one(arrival) for arrival in arrivals]
+
+    def one(self, arrival: Arrival) -> Opened:
         for number, (first, reply) in self.kept.items():
             if arrival.repeatable and (first.target, first.body) == (arrival.target, arrival.body):
                 return Opened(number, reply)
         self.kept[len(self.kept) + 1] = (arrival, None)
         return Opened(len(self.kept))
 
-    def close(self, cursor: Any, message_id: int, reply: Reply, resources: int) -> None:
-        self.kept[message_id] = (self.kept[message_id][0], reply)
+    def close(self, cursor: Any, closings: Sequence[Closing]) -> None:
+        for closing in closings:
+            number = closing.opened.message_id or 0
+            self.kept[number] = (self.kept[number][0], closing.reply)
 
     def refuse(self, arrival: Arrival, reply: Reply, code: str, reason: str) -> None:
         self.refused.append((arrival, code))

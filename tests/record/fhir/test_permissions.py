@@ -251,11 +251,11 @@ def test_what_cannot_be_audited_is_not_shown(
 ) -> None:
     from salus.kernel import audit
 
-    async def broken(entries: object) -> None:
-        raise audit.AuditUnavailable("audit", "The disk is full")
+    def broken(entries: object, done: audit.Done) -> None:
+        done(audit.AuditUnavailable("audit", "The disk is full"))
 
     headers = asker(world, "clinician")
-    monkeypatch.setattr(audit, "record_async", broken)
+    monkeypatch.setattr(audit, "record_then", broken)
     answer = http.get("Observation/oa", headers)
     assert answer.status_code == 503
     assert "valueQuantity" not in answer.text

@@ -53,6 +53,7 @@ def request(**headers: str) -> Request:
         ("DELETE", "Patient", Interaction.CONDITIONAL_DELETE),
         ("GET", "Patient/1/$everything", Interaction.OPERATION),
         ("POST", "Patient/$match", Interaction.OPERATION),
+        ("GET", "", Interaction.SEARCH_TYPE),
     ],
 )
 def test_route(method: str, path: str, interaction: Interaction) -> None:
@@ -62,7 +63,6 @@ def test_route(method: str, path: str, interaction: Interaction) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "", 405),
         ("PUT", "", 405),
         ("GET", "Nothing", 404),
         ("GET", "AuditEvent", 404),

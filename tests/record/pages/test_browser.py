@@ -1,13 +1,14 @@
 """The record's pages in a real browser, as each role uses them."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.utils import timezone
+from oauth2_provider.models import AccessToken, Application
 from playwright.sync_api import Browser, expect
 
 from salus.kernel.models import Account, BreakGlass, District, Institution, RoleGrant
@@ -26,6 +27,11 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 NUMBER = "110101198002030013"
+LET_IN = (
+    "/oauth/authorize/?response_type=code&client_id=diary&redirect_uri=https%3A%2F%2Fapp.example%2Fdone"
+    "&scope=launch%2Fpatient+offline_access+patient%2F*.rs+user%2FMedicationRequest.cud"
+    f"&code_challenge_method=S256&code_challenge={'c' * 43}"
+)
 SQUARE = (
     '{"type": "Polygon", "coordinates": [[[%(x)s, 30], [%(x)s, 31], [%(y)s, 31], [%(y)s, 30], [%(x)s, 30]]]}'
 )
@@ -105,7 +111,17 @@ def site() -> Iterator[str]:
     for name, institution in (("clinician", hospital), ("stranger", other)):
         account = make_account(name, institution=institution)
         RoleGrant.objects.create(account=account, role="clinician", institution=institution)
-    make_account("resident", "resident", person_id=person.pk)
+    mine = make_account("resident", "resident", person_id=person.pk)
+    app = Application.objects.create(
+        client_id="diary",
+        name="健康日记 Diary",
+        client_type=Application.CLIENT_PUBLIC,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        redirect_uris="https://app.example/done",
+    )
+    AccessToken.objects.create(
+        user=mine, application=app, token="t", scope="patient/*.rs", expires=now + timedelta(hours=1)
+    )
     make_account("planner", "planner")
     make_account("integrator", "integrator")
     with served() as base:
@@ -116,12 +132,16 @@ def pages() -> dict[str, list[str]]:
     person = Person.objects.get(birth_date=date(1980, 2, 3)).pk
     pair, event = ReviewPair.objects.get().pk, LinkEvent.objects.order_by("-pk")[0].pk
     record = f"/residents/{person}/"
+    app = Application.objects.get().pk
     return {
         "clinician": [
             "/", "/residents/", record, f"{record}labs/", "/records/Observation/o1/",
             "/records/Observation/o1/correct/", "/residents/emergency/",
         ],
-        "resident": ["/", record, "/my/record/readers/"],
+        "resident": [
+            "/", record, "/my/record/readers/", "/my/record/uses/", LET_IN, "/oauth/apps/",
+            f"/oauth/apps/{app}/revoke/",
+        ],
         "planner": ["/", "/population/", "/population/?measure=old"],
         "integrator": [
             "/identity/reviews", f"/identity/reviews/{pair}", "/identity/decisions",
@@ -256,6 +276,21 @@ def test_a_planner_sees_counts_with_small_ones_withheld(chromium: Browser, site:
         assert not reader.faults, "\n".join(reader.faults)
 
 
+def test_an_app_that_is_let_in_gets_its_reader_back(chromium: Browser, site: str) -> None:
+    with reading(chromium, site) as reader:
+        reader.sign_in("resident", PASSWORD)
+        page = reader.page
+        page.route("https://app.example/**", lambda route: route.fulfill(body="welcome back"))
+        page.goto(f"{site}{LET_IN}")
+        page.click("button[name=allow]")
+        page.wait_for_url("https://app.example/done?code=*")  # the page's own policy lets the form lead there
+        page.goto(f"{site}{LET_IN}")
+        page.click("text=Don't allow")
+        page.wait_for_url("https://app.example/done?error=access_denied*")
+        reader.check(LET_IN.replace("client_id=diary", "client_id=nobody"))  # answers 400, and is clean
+        assert not [fault for fault in reader.faults if ": axe " in fault or "script:" in fault]
+
+
 def test_others_are_refused_and_told_nothing(site: str) -> None:
     from django.test import Client
 
@@ -263,6 +298,7 @@ def test_others_are_refused_and_told_nothing(site: str) -> None:
         ("/residents/", {"clinician", "stranger"}),
         ("/residents/emergency/", {"clinician", "stranger"}),
         ("/my/record/readers/", {"resident"}),
+        ("/my/record/uses/", {"resident"}),
         ("/population/", {"planner"}),
         ("/identity/reviews", {"integrator"}),
         ("/identity/errors", {"integrator"}),

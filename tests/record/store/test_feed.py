@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection, connections, transaction
 
+from salus.kernel import feed
 from salus.kernel.ids import uuid7
 from salus.record import store
 from salus.record.store import Op, Position, Write
@@ -91,6 +92,34 @@ def test_a_slow_writer_leaves_no_gap(in_thread: Callable[[Callable[[], None]], t
     go_on.set()
     thread.join(20)
     assert [line.version for line in settled(2)] == [1, 1]
+
+
+@pytest.mark.django_db(databases=["default", "audit"], transaction=True)
+def test_a_long_write_in_another_database_holds_nothing_back(
+    in_thread: Callable[[Callable[[], None]], threading.Thread],
+) -> None:
+    """Transaction ids are the server's: what a neighbour leaves open must not stop these readers."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's files share no transaction ids")
+    wrote, go_on = threading.Event(), threading.Event()
+
+    def neighbour() -> None:
+        with transaction.atomic(using="audit"), connections["audit"].cursor() as cursor:
+            cursor.execute("create temporary table held (id int)")
+            wrote.set()
+            go_on.wait(60)
+
+    in_thread(neighbour)
+    assert wrote.wait(20)
+    with connection.cursor() as cursor:
+        before = feed.newest(cursor, "record_change")
+        with transaction.atomic():
+            store.write(cursor, [put("a", "male")], now=NOW)
+            assert store.changes(cursor, before, 10) == [], "its own write has not ended"
+    assert len(settled(1)) == 1
+    with connection.cursor() as cursor:
+        assert len(store.changes(cursor, before, 10)) == 1
+    go_on.set()
 
 
 def test_two_writers_of_one_new_resource_make_two_versions(

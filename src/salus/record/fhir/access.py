@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NoReturn
 from uuid import UUID
 
 from salus.kernel import audit, policy
 from salus.kernel.audit import AuditEntry
-from salus.kernel.policy import Decision, Scope, Target
+from salus.kernel.policy import Decision, Principal, Scope, Target
 from salus.record import sensitive
 from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.outcome import Response, forbidden, not_found
@@ -24,12 +25,19 @@ def target_of(stored: Stored | Written, source_id: int | None) -> Target:
         resource_type=stored.type,
         source_id=source_id,
         categories=sensitive.categories(stored.type, stored.body),
+        rid=stored.rid,
     )
+
+
+@lru_cache(maxsize=1024)
+def open_to(principal: Principal, action: str, type: str) -> Scope:
+    """Return the policy's scope, which follows from the principal (looked up anew) and the rules alone."""
+    return policy.scope(principal, action, type)
 
 
 def scope(exchange: Exchange, action: str, type: str) -> Scope:
     """Return which resources of a type the asker may list; raises `FhirError` 403 when none ever."""
-    found = policy.scope(exchange.principal, action, type)
+    found = open_to(exchange.principal, action, type)
     if found.nothing:
         exchange.entries.append(entry(exchange, action, type, outcome=REFUSED))
         raise forbidden()
@@ -75,7 +83,7 @@ def check(exchange: Exchange, action: str, stored: Stored, *, version: int | Non
 
 def absent(exchange: Exchange, action: str, type: str) -> NoReturn:
     """Raise the answer for what is not there or may not be seen: 404; 403 where no such resource ever may."""
-    if policy.scope(exchange.principal, action, type).nothing:
+    if open_to(exchange.principal, action, type).nothing:
         raise forbidden()
     raise not_found()
 
@@ -103,7 +111,7 @@ def listed(
 
     They hold the names of the query's parameters, never their values.
     """
-    found = sorted({person for person in persons if person is not None}, key=str)
+    found = sorted({person for person in persons if person is not None})
     detail: dict[str, Any] = {"count": count}
     if names := sorted({name[:40] for name in parameters})[:30]:
         detail["parameters"] = names

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -10,16 +11,18 @@ from django.conf import settings
 from django.http.request import validate_host
 
 from salus.kernel.errors import SalusError
+from salus.record import json
 from salus.record.fhir import service
 from salus.record.fhir.body import MAX_BUNDLE, MAX_RESOURCE
 from salus.record.fhir.lanes import Overloaded
-from salus.record.fhir.outcome import FhirError, Response, from_error, respond
+from salus.record.fhir.outcome import FhirError, FilePart, Response, from_error, respond
 from salus.record.fhir.request import Request, decode_text, parse_query, split_path
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+BLOCK = 256 * 1024  # bytes of a file sent at once
 CHUNK_WAIT = 30.0  # seconds that a sender may stay silent within a body
 logger = logging.getLogger("salus.record.fhir")
 
@@ -57,7 +60,15 @@ async def _answer(scope: Scope, receive: Receive) -> Response:
         await service.authenticate(task)  # nobody unknown may send megabytes
         limit = MAX_RESOURCE if request.segments else MAX_BUNDLE
         request.body = await _body(request, receive, limit)
-    return await service.perform(task)
+    response = await service.perform(task)
+    if (
+        request.query
+        and request.parameter("_pretty") == "true"
+        and response.body
+        and "json" in response.media
+    ):
+        return replace(response, body=json.dumps(json.loads(response.body), indent=True))
+    return response
 
 
 def _request(scope: Scope) -> Request:
@@ -97,7 +108,8 @@ async def _body(request: Request, receive: Receive, limit: int) -> bytes:
     size = 0
     while True:
         try:
-            message = await asyncio.wait_for(receive(), CHUNK_WAIT)
+            async with asyncio.timeout(CHUNK_WAIT):
+                message = await receive()
         except TimeoutError:
             raise FhirError(408, "timeout", "The body did not come to its end") from None
         if message["type"] == "http.disconnect":
@@ -113,10 +125,9 @@ async def _body(request: Request, receive: Receive, limit: int) -> bytes:
 
 async def _send(scope: Scope, send: Send, response: Response) -> None:
     body = b"" if scope["method"] == "HEAD" else response.body
-    headers = (
-        [(b"content-length", str(len(response.body)).encode())] if response.status not in {204, 304} else []
-    )
-    if response.body:
+    length = len(response.body) if response.file is None else response.file.length
+    headers = [(b"content-length", str(length).encode())] if response.status not in {204, 304} else []
+    if length:
         headers.append((b"content-type", response.media.encode()))
     headers.append((b"cache-control", b"no-store"))
     headers.append((b"x-content-type-options", b"nosniff"))
@@ -124,4 +135,22 @@ async def _send(scope: Scope, send: Send, response: Response) -> None:
         (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers
     )
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if response.file is not None and scope["method"] != "HEAD":
+        await _send_file(send, response.file)
+    else:
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _send_file(send: Send, part: FilePart) -> None:
+    """Send a part of a file in blocks; the disk is read beside the event loop."""
+    with await asyncio.to_thread(open, part.path, "rb") as file:
+        file.seek(part.start)
+        left = part.length
+        while left > 0:
+            block = await asyncio.to_thread(file.read, min(BLOCK, left))
+            if not block:
+                raise OSError("the file is shorter than it was")
+            left -= len(block)
+            await send({"type": "http.response.body", "body": block, "more_body": left > 0})
+        if part.length == 0:
+            await send({"type": "http.response.body", "body": b""})

@@ -30,7 +30,8 @@ def decode(raw: bytes, *, limit: int = MAX_RESOURCE) -> Any:
         value = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
     except json.NotJson as error:
         raise _refused(error) from None
-    _check_depth(value)
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:  # fewer brackets cannot nest deeper
+        _check_depth(value)
     if b"\\" in raw and _CONTROL.search(_ESCAPED_BACKSLASH.sub(b"", raw)):
         raise FhirError(400, "value", "A string holds a control character, which FHIR does not allow")
     return value

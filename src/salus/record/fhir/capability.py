@@ -7,6 +7,7 @@ import orjson
 
 from salus import __version__
 from salus.record.fhir.operations import OPERATIONS
+from salus.record.fhir.persons import PARAMETERS as PERSON_PARAMETERS
 from salus.record.fhir.searching import includes_of, parameters_of, reverse_includes_of
 from salus.record.fhir.types import PERSON, types
 from salus.record.fhir.writing import PATCH_JSON
@@ -15,7 +16,11 @@ from salus.record.smart.configuration import endpoints
 RELEASED = "2026-11-22"
 READS = ("read", "vread", "history-instance", "history-type", "search-type")
 WRITES = ("create", "update", "patch", "delete")
-SYSTEM = ("transaction", "batch")
+SYSTEM = ("transaction", "batch", "search-system")
+DOCUMENTATION = (
+    "Bodies may be FHIR JSON or FHIR XML (not patches); answers are JSON. Not answered: _text, _content,"
+    " _filter, _query, _contained=true, :text and :identifier, and a history of the whole system."
+)
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
 
@@ -38,16 +43,22 @@ def statement(base: str) -> bytes:
             "kind": "instance",
             "software": {"name": "Salus", "version": __version__},
             "implementation": {"description": "The city's resident record", "url": base},
+            "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "json"],
             "patchFormat": list(PATCH_JSON),
             "rest": [
                 {
                     "mode": "server",
-                    "documentation": "Bodies may be FHIR JSON or FHIR XML (not patches); answers are JSON.",
+                    "documentation": DOCUMENTATION,
                     "security": _security(base),
                     "resource": [_resource(type) for type in sorted(types())],
                     "interaction": [{"code": code} for code in SYSTEM],
+                    "operation": [
+                        {"name": one.name.removeprefix("$"), "definition": one.definition}
+                        for one in OPERATIONS.values()
+                        if one.on_system
+                    ],
                 }
             ],
         }
@@ -57,7 +68,7 @@ def statement(base: str) -> bytes:
 def _security(base: str) -> dict[str, Any]:
     address = endpoints(base)
     return {
-        "cors": False,
+        "cors": True,
         "service": [
             {
                 "coding": [
@@ -85,7 +96,8 @@ def _resource(type: str) -> dict[str, Any]:
         return {
             "type": type,
             "documentation": "The golden record of a resident, from all sources; its id is the person's.",
-            "interaction": [{"code": "read"}],
+            "interaction": [{"code": "read"}, {"code": "search-type"}],
+            "searchParam": [{"name": name, "type": kind} for name, kind in sorted(PERSON_PARAMETERS.items())],
         }
     found: dict[str, Any] = {
         "type": type,
@@ -100,7 +112,7 @@ def _resource(type: str) -> dict[str, Any]:
         "referencePolicy": ["literal", "logical"],
         "searchParam": [{"name": name, "type": kind} for name, kind in sorted(parameters_of(type).items())],
         "operation": [
-            {"name": operation.name.removeprefix("$"), "definition": operation.definition}
+            {"name": operation.name.removeprefix("$"), "definition": operation.canonical(type)}
             for operation in OPERATIONS.values()
             if not operation.types or type in operation.types
         ],

@@ -17,7 +17,8 @@ class Exchange:
     """What a handler works with.
 
     `entries` are committed to the audit chain before the answer leaves; `message_id` is what the journal
-    made of a source's write; `written` counts the resources that were written; `fetched` holds what a
+    made of a source's write; `written` counts the resources that were written; `hidden` are the
+    secret headers of Subscriptions by id; `fetched` holds what a
     batch of reads by id found, when this is one of them.
     """
 
@@ -28,5 +29,6 @@ class Exchange:
     entries: list[AuditEntry] = field(default_factory=list)
     message_id: int | None = None
     written: int = 0
+    hidden: dict[str, dict[str, str]] = field(default_factory=dict)
     fetched: dict[tuple[str, str], Stored] | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -14,10 +14,11 @@ from salus.record.fhir import (
     writing,
 )
 from salus.record.fhir.exchange import Exchange
-from salus.record.fhir.journal import Arrival, Journal, Reply
+from salus.record.fhir.journal import Arrival, Closing, Journal, Reply
 from salus.record.fhir.outcome import Response
 from salus.record.fhir.request import Request
 from salus.record.fhir.routing import WRITES, Interaction
+from salus.record.fhir.subscriptions import accepting
 from salus.record.smart import configuration
 
 READERS: dict[Interaction, Callable[[Exchange], Response]] = {
@@ -67,16 +68,20 @@ def handle(exchange: Exchange) -> Response:
 def write(exchange: Exchange) -> Response:
     """Answer a write inside the caller's transaction; a source's repeat gets the first copy's answer."""
     kept = journal.current()
-    if kept is None or exchange.principal.source_id is None:
-        return handle(exchange)
-    opened = kept.open(exchange.cursor, _arrival(exchange))
+    if kept is None or exchange.principal.source_id is None or exchange.route.type == accepting.TYPE:
+        return handle(exchange)  # a Subscription's secret headers must not lie in the journal
+    (opened,) = kept.open(exchange.cursor, [arrival(exchange)])
     if opened.reply is not None:
-        return Response(opened.reply.status, opened.reply.body, opened.reply.headers)
+        return repeated(opened.reply)
     exchange.message_id = opened.message_id
     response = handle(exchange)
-    if opened.message_id is not None:
-        kept.close(exchange.cursor, opened.message_id, _reply(response), exchange.written)
+    kept.close(exchange.cursor, [Closing(opened, reply(response), exchange.written)])
     return response
+
+
+def repeated(first: Reply) -> Response:
+    """Return the answer that a message's first copy was given."""
+    return Response(first.status, first.body, first.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +104,15 @@ def refusal(exchange: Exchange, response: Response, code: str, reason: str) -> R
     kept = journal.current()
     if kept is None or exchange.principal.source_id is None or exchange.route.interaction not in WRITES:
         return None
+    if exchange.route.type == accepting.TYPE:
+        return None
     if response.status >= 500:
         return None  # nobody's message is at fault: the sender keeps it and sends it again
-    return Refusal(kept, _arrival(exchange), _reply(response), code, reason)
+    return Refusal(kept, arrival(exchange), reply(response), code, reason)
 
 
-def _arrival(exchange: Exchange) -> Arrival:
+def arrival(exchange: Exchange) -> Arrival:
+    """Return a request as the journal sees it."""
     request = exchange.request
     return Arrival(
         source_id=exchange.principal.source_id or 0,
@@ -118,5 +126,6 @@ def _arrival(exchange: Exchange) -> Arrival:
     )
 
 
-def _reply(response: Response) -> Reply:
+def reply(response: Response) -> Reply:
+    """Return an answer as the journal keeps it."""
     return Reply(response.status, response.headers, response.body)

@@ -4,6 +4,7 @@ The FHIR API knows nothing of messages. `connect` registers a journal, so that a
 kept raw and deduplicated like a message from any other door.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -42,21 +43,37 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The journal's word on an arrival: the message it became, or the reply its first copy was given."""
+    """The journal's word on an arrival: the message it becomes, or the reply its first copy was given.
+
+    `entry` is the journal's own, for `close`.
+    """
 
     message_id: int | None = None
     reply: Reply | None = None
+    entry: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What became of an arrival: the answer given, and how many resources were written."""
+
+    opened: Opened
+    reply: Reply
+    resources: int
 
 
 class Journal(Protocol):
     """Keeps source systems' REST writes."""
 
-    def open(self, cursor: CursorWrapper, arrival: Arrival) -> Opened:
-        """Keep the raw request in the caller's write transaction, or return the first copy's reply."""
+    def open(self, cursor: CursorWrapper, arrivals: Sequence[Arrival]) -> list[Opened]:
+        """Return, in order, the message that each request will be, or the reply that its first copy got.
+
+        Within one call no two are the same message.
+        """
         ...
 
-    def close(self, cursor: CursorWrapper, message_id: int, reply: Reply, resources: int) -> None:
-        """Note, in the same transaction, what was answered and how many resources were written."""
+    def close(self, cursor: CursorWrapper, closings: Sequence[Closing]) -> None:
+        """Keep the requests that were opened in this transaction, with what was answered to each."""
         ...
 
     def refuse(self, arrival: Arrival, reply: Reply, code: str, reason: str) -> None:

@@ -101,13 +101,23 @@ def unauthorized(message: str, *, error: str = "") -> FhirError:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePart:
+    """Bytes of a file that are the body of an answer, read as they are sent."""
+
+    path: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
-    """An HTTP answer: status, extra headers, body bytes and their media type."""
+    """An HTTP answer: status, extra headers, body bytes (or a part of a file) and their media type."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     media: str = "application/fhir+json; charset=utf-8"
+    file: FilePart | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name."""

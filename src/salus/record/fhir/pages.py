@@ -1,8 +1,9 @@
 """Bundles of results: stored bytes put between the brackets, never parsed and printed again."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 import orjson
 
@@ -12,14 +13,18 @@ from salus.record.fhir.request import Parameters
 
 
 def bundle(
-    kind: str, links: Sequence[dict[str, str]], entries: Iterable[dict[str, Any]], *, total: int | None = None
+    kind: str,
+    links: Sequence[dict[str, str]],
+    entries: Iterable[dict[str, Any] | bytes],
+    *,
+    total: int | None = None,
 ) -> bytes:
-    """Return a Bundle's bytes; an entry's "resource" is bytes already."""
+    """Return a Bundle's bytes; an entry, or its "resource", may be bytes already."""
     head: dict[str, Any] = {"resourceType": "Bundle", "id": str(uuid7()), "type": kind}
     if total is not None:
         head["total"] = total
     head["link"] = list(links)
-    parts = [_entry(entry) for entry in entries]
+    parts = [entry if isinstance(entry, bytes) else _entry(entry) for entry in entries]
     body = orjson.dumps(head)
     return body[:-1] + b',"entry":[' + b",".join(parts) + b"]}" if parts else body
 
@@ -33,7 +38,17 @@ def _entry(entry: dict[str, Any]) -> bytes:
 
 def link(relation: str, address: str, query: Parameters) -> dict[str, str]:
     """Return a Bundle.link."""
-    return {"relation": relation, "url": f"{address}?{urlencode(query)}" if query else address}
+    if not query:
+        return {"relation": relation, "url": address}
+    asked = "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in query])
+    return {"relation": relation, "url": f"{address}?{asked}"}
+
+
+def _quoted(text: str) -> str:
+    return quote_plus(text) if len(text) > 200 else _short(text)
+
+
+_short = lru_cache(maxsize=4096)(quote_plus)
 
 
 def count_of(query: Parameters, *, default: int, most: int) -> int:

@@ -88,8 +88,11 @@ def parse_query(raw: bytes, *, limit: int = MAX_QUERY) -> Parameters:
 def check_accept(request: Request) -> None:
     """Raise `FhirError` 406 unless the asker takes JSON by `_format` or Accept.
 
-    Source: http://hl7.org/fhir/R4/http.html#mime-type (`_format` overrides Accept).
+    Source: http://hl7.org/fhir/R4/http.html#mime-type (`_format` overrides Accept). A bulk job's manifest and
+    files have media types of their own, and one form each.
     """
+    if request.segments[:1] == ("bulk",):
+        return
     chosen = request.parameter("_format")
     if chosen is not None:
         if chosen.split(";")[0].strip().lower() in JSON_FORMATS:

@@ -63,13 +63,14 @@ _TYPE = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An interaction with the type, id, version and operation that its path names."""
+    """An interaction with the type, id, version, operation and file of a bulk job that its path names."""
 
     interaction: Interaction
     type: str = ""
     id: str = ""
     version: int = 0
     operation: str = ""
+    file: str = ""
 
 
 def route(method: str, segments: tuple[str, ...], types: frozenset[str]) -> Route:
@@ -81,14 +82,18 @@ def route(method: str, segments: tuple[str, ...], types: frozenset[str]) -> Rout
     if method == "HEAD":
         method = "GET"
     if not segments:
-        return Route(_only(method, {"POST": Interaction.BATCH}))
+        return Route(_only(method, {"POST": Interaction.BATCH, "GET": Interaction.SEARCH_TYPE}))
     first, rest = segments[0], segments[1:]
     if segments == ("metadata",):
         return Route(_only(method, {"GET": Interaction.CAPABILITIES}))
     if segments == (".well-known", "smart-configuration"):
         return Route(_only(method, {"GET": Interaction.SMART}))
+    if segments == ("_search",):
+        return Route(_only(method, {"POST": Interaction.SEARCH_TYPE}))
     if segments == ("_history",):
         return Route(_only(method, {"GET": Interaction.HISTORY_SYSTEM}))
+    if first == "bulk":
+        return _bulk(method, rest)
     if first.startswith("$") and not rest:
         return _operation(method, first)
     if first not in types:
@@ -112,6 +117,18 @@ def route(method: str, segments: tuple[str, ...], types: frozenset[str]) -> Rout
             if not (version.isascii() and version.isdigit() and len(version) < 10):
                 raise FhirError(404, "not-found", "There is no such version")
             return Route(_only(method, {"GET": Interaction.VREAD}), first, _id(id), int(version))
+    raise FhirError(404, "not-supported", "There is no such address here", fix="See metadata")
+
+
+def _bulk(method: str, rest: tuple[str, ...]) -> Route:
+    """Return where a bulk job's status (GET, DELETE) or one of its files is asked for."""
+    match rest:
+        case ("export" | "import" as kind, id):
+            _only(method, {"GET": Interaction.OPERATION, "DELETE": Interaction.OPERATION})
+            return Route(Interaction.OPERATION, id=_id(id), operation=f"{kind}-job")
+        case ("export" | "import" as kind, id, name):
+            _only(method, {"GET": Interaction.OPERATION})
+            return Route(Interaction.OPERATION, id=_id(id), operation=f"{kind}-file", file=name)
     raise FhirError(404, "not-supported", "There is no such address here", fix="See metadata")
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from salus.kernel import policy
+import orjson
+
 from salus.kernel.policy import Scope
 from salus.record import store
-from salus.record.fhir import access
+from salus.record.fhir import access, persons
 from salus.record.fhir.exchange import Exchange
 from salus.record.fhir.outcome import FhirError, Response, issue, outcome
 from salus.record.fhir.pages import bundle, link
 from salus.record.fhir.request import Parameters, check_content_type, parse_query, prefer
 from salus.record.fhir.shaping import Shape, shape_of
 from salus.record.fhir.types import PERSON, types
+from salus.record.rules.r4 import kind_of
 from salus.record.store import Page, SearchError, SearchQuery, Stored, search_parameters
 
 FORM = "application/x-www-form-urlencoded"
@@ -20,34 +22,65 @@ MAX_FORM = 1024 * 1024  # bytes of a POST _search
 
 
 def search(exchange: Exchange) -> Response:
-    """Answer a search of one type, by GET or POST _search.
+    """Answer a search of one type, or of several (`/fhir?_type=A,B`), by GET or POST _search.
 
     Unknown parameters are refused unless `Prefer: handling=lenient`, because leaving one out shows more
     than was asked for. Source: http://hl7.org/fhir/R4/search.html#errors.
     """
     type = exchange.route.type
-    if type == PERSON:
-        raise FhirError(
-            404, "not-supported", "Persons are read by id", fix="Search Patients, or use Patient/$match"
-        )
     query = list(exchange.request.query)
     if exchange.request.method == "POST":
         check_content_type(exchange.request, FORM)
         query += parse_query(exchange.request.body.strip(), limit=MAX_FORM)
     shape = shape_of(query)
+    strict = prefer(exchange.request).get("handling") != "lenient"
+    if type == PERSON:
+        return persons.search(exchange, query, shape, strict=strict)
     if shape.summary == "count":
         query = [pair for pair in query if pair[0] != "_count"] + [("_count", "0")]
-    page = _run(exchange, type, query, strict=prefer(exchange.request).get("handling") != "lenient")
+    if type:
+        page = _run(exchange, type, query, strict=strict)
+    else:
+        types, rest = _several(exchange, query)
+        page = _run(exchange, types, rest, strict=strict)
     shown = [*page.resources, *page.included]
-    access.listed(
-        exchange,
-        "search",
-        type,
-        (one.person_id for one in shown),
-        parameters=(name for name, _ in query),
-        count=len(shown),
-    )
+    names = [name for name, _ in query]
+    for one in sorted({one.type for one in shown} - {type}) if not type else ():
+        found = [each.person_id for each in shown if each.type == one]
+        access.listed(exchange, "search", one, found, parameters=names, count=len(found))
+    if type or not shown:
+        people = [one.person_id for one in shown]
+        access.listed(exchange, "search", type, people, parameters=names, count=len(shown))
     return Response(200, _bundle(exchange, type, query, page, shape))
+
+
+def _several(exchange: Exchange, query: Parameters) -> tuple[list[str], Parameters]:
+    """Return the types that a search of the whole system is about, and the query without `_type`.
+
+    Without `_type`: all that are stored and that the asker may search.
+    """
+    named = [part for name, value in query if name == "_type" for part in value.split(",") if part]
+    if unknown := set(named) - (types() - {PERSON}):
+        where = "_type" if unknown - {PERSON} else f"_type={PERSON}"
+        raise FhirError(400, "value", "_type names a type that is not searched here", expression=where)
+    rest = [pair for pair in query if pair[0] != "_type"]
+    wanted = list(dict.fromkeys(named)) or _stored(exchange)
+    open_ = [one for one in wanted if not access.open_to(exchange.principal, "search", one).nothing]
+    if not open_:
+        access.check_type(exchange, "search", wanted[0] if wanted else "Patient")
+    return open_, rest
+
+
+def _stored(exchange: Exchange) -> list[str]:
+    """Return the types of which anything is stored; one look at the index for each."""
+    known = sorted(types() - {PERSON})
+    looks = " union all ".join(
+        f"select {kind_of(one)} where exists (select 1 from record_resource where kind = {kind_of(one)})"  # noqa: S608 - our own numbers
+        for one in known
+    )
+    exchange.cursor.execute(looks)
+    found = {row[0] for row in exchange.cursor.fetchall()}
+    return [one for one in known if kind_of(one) in found]
 
 
 def find(exchange: Exchange, type: str, query: Parameters, *, limit: int) -> list[Stored]:
@@ -61,20 +94,22 @@ def find(exchange: Exchange, type: str, query: Parameters, *, limit: int) -> lis
     return found
 
 
-def _run(exchange: Exchange, type: str, query: Parameters, *, strict: bool) -> Page:
-    access.check_type(exchange, "search", type)
+def _run(exchange: Exchange, type: str | list[str], query: Parameters, *, strict: bool) -> Page:
+    if isinstance(type, str):
+        access.check_type(exchange, "search", type)
     asked = SearchQuery(tuple(query), strict=strict, base=exchange.request.base)
     try:
         return store.search(exchange.cursor, type, asked, _scopes(exchange), now=exchange.now)
     except SearchError as error:
-        code = "not-supported" if error.code.startswith("unknown-") else "invalid"
+        known = not (error.code.startswith("unknown-") or error.code == "not-served")
+        code = "invalid" if known else "not-supported"
         if error.code == "too-many-included":
             code = "too-costly"
         raise FhirError(400, code, error.message, fix=error.fix, expression=_safe(error.where)) from None
 
 
 def _scopes(exchange: Exchange) -> Callable[[str], Scope]:
-    return lambda type: policy.scope(exchange.principal, "search", type)
+    return lambda type: access.open_to(exchange.principal, "search", type)
 
 
 def _safe(name: str) -> str:
@@ -84,20 +119,15 @@ def _safe(name: str) -> str:
 
 def _bundle(exchange: Exchange, type: str, query: Parameters, page: Page, shape: Shape) -> bytes:
     base = exchange.request.base
-    address = f"{base}/{type}"
-    links = [
-        link(
-            "self",
-            address,
-            list(page.used) + [pair for pair in query if pair[0] in {"_summary", "_elements"}],
-        )
-    ]
+    address = f"{base}/{type}" if type else base
+    shown = [pair for pair in query if pair[0] in {"_summary", "_elements", "_type"}]
+    links = [link("self", address, [*page.used, *shown])]
     kept = [pair for pair in query if pair[0] not in {"_cursor", "_total"}]
     if any(name == "_cursor" for name, _ in query):
         links.append(link("first", address, kept))
     if page.next is not None:
         links.append(link("next", address, [*kept, ("_cursor", page.next)]))
-    entries = [_entry(base, one, "match", shape) for one in page.resources]
+    entries: list[dict[str, Any] | bytes] = [_entry(base, one, "match", shape) for one in page.resources]
     entries += [_entry(base, one, "include", shape) for one in page.included]
     if page.ignored:
         names = ", ".join(sorted({_safe(name) for name in page.ignored}))
@@ -107,12 +137,13 @@ def _bundle(exchange: Exchange, type: str, query: Parameters, page: Page, shape:
     return bundle("searchset", links, entries, total=page.total)
 
 
-def _entry(base: str, one: Stored, mode: str, shape: Shape) -> dict[str, Any]:
-    return {
-        "fullUrl": f"{base}/{one.type}/{one.id}",
-        "resource": shape.apply(one.body),
-        "search": {"mode": mode},
-    }
+def _entry(base: str, one: Stored, mode: str, shape: Shape) -> bytes:
+    address = orjson.dumps(f"{base}/{one.type}/{one.id}")
+    return b'{"fullUrl":%b,"resource":%b,"search":{"mode":"%b"}}' % (
+        address,
+        shape.apply(one.body),
+        mode.encode(),
+    )
 
 
 def parameters_of(type: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Create, update, patch and delete, one resource or several, through the store and the identity link."""
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +8,8 @@ from uuid import UUID
 import orjson
 
 from salus.kernel import policy
-from salus.record import identity, json, sensitive, store
+from salus.kernel.ids import uuid7
+from salus.record import identity, json, store
 from salus.record.fhir import access, patch
 from salus.record.fhir.body import check_id, decode, decode_resource
 from salus.record.fhir.exchange import Exchange
@@ -18,15 +18,18 @@ from salus.record.fhir.reading import version_headers
 from salus.record.fhir.references import rewrite
 from salus.record.fhir.request import (
     Parameters,
+    Request,
     check_content_type,
     if_match,
     parse_query,
     prefer,
 )
 from salus.record.fhir.searching import find
+from salus.record.fhir.subscriptions import accepting
 from salus.record.fhir.types import PERSON
 from salus.record.store import Stored, VersionConflict, Write, Written
 from salus.record.validate import validate
+from salus.record.xml.start import is_xml
 
 RESOURCES = ("application/fhir+json", "application/json", "application/fhir+xml", "application/xml")
 PATCH_JSON = ("application/json-patch+json",)
@@ -55,7 +58,7 @@ class Wish:
 def create(exchange: Exchange) -> Response:
     """Answer POST [type], with If-None-Exist when it is a conditional create."""
     check_content_type(exchange.request, *RESOURCES)
-    resource = _resource(exchange)
+    resource = resource_of(exchange)
     wish, found = wish_create(exchange, resource, exchange.request.headers.get("if-none-exist"))
     if found is not None:
         return answer(exchange, 200, found)
@@ -65,7 +68,7 @@ def create(exchange: Exchange) -> Response:
 def update(exchange: Exchange) -> Response:
     """Answer PUT [type]/[id]; creates when there is no such resource yet."""
     check_content_type(exchange.request, *RESOURCES)
-    wish = wish_update(exchange, exchange.route.type, exchange.route.id, _resource(exchange))
+    wish = wish_update(exchange, exchange.route.type, exchange.route.id, resource_of(exchange))
     written = apply(exchange, [wish])[0]
     return answer(exchange, 201 if wish.action == "create" else 200, written)
 
@@ -73,7 +76,9 @@ def update(exchange: Exchange) -> Response:
 def conditional_update(exchange: Exchange) -> Response:
     """Answer PUT [type]?search."""
     check_content_type(exchange.request, *RESOURCES)
-    wish = wish_conditional_update(exchange, exchange.route.type, _resource(exchange), exchange.request.query)
+    wish = wish_conditional_update(
+        exchange, exchange.route.type, resource_of(exchange), exchange.request.query
+    )
     written = apply(exchange, [wish])[0]
     return answer(exchange, 201 if wish.action == "create" else 200, written)
 
@@ -113,7 +118,8 @@ def wish_create(
     """Return the wish to create a resource, and what If-None-Exist found instead, if anything."""
     type = _writable(str(resource["resourceType"]))
     access.check_type(exchange, "create", type)
-    wish = Wish(type, str(uuid.uuid4()), resource, None, create_only=True)
+    # In the order of time, so that new rows fall side by side into the index of ids
+    wish = Wish(type, str(uuid7()), resource, None, create_only=True)
     if condition is None:
         return wish, None
     query = parse_query(condition.partition("?")[2].encode() or condition.encode())
@@ -124,13 +130,25 @@ def wish_update(
     exchange: Exchange, type: str, id: str, resource: dict[str, Any], headers: dict[str, str] | None = None
 ) -> Wish:
     """Return the wish to put a resource under an id."""
+    request = exchange.request if headers is None else replace(exchange.request, headers=headers)
+    return wish_put(exchange, type, id, resource, store.read(exchange.cursor, type, id), request)
+
+
+def wish_put(
+    exchange: Exchange,
+    type: str,
+    id: str,
+    resource: dict[str, Any],
+    existing: Stored | None,
+    request: Request | None = None,
+) -> Wish:
+    """Return the wish to put a resource over what is stored under its id now."""
+    request = request or exchange.request
     _writable(type)
     if resource.get("resourceType") != type:
         raise FhirError(400, "value", "The resource's type is not the address's", expression="resourceType")
     if resource.get("id", id) != id:
         raise FhirError(400, "value", "The resource's id is not the address's", expression="id")
-    request = exchange.request if headers is None else replace(exchange.request, headers=headers)
-    existing = store.read(exchange.cursor, type, id)
     version = if_match(request)
     create_only = request.headers.get("if-none-match", "").strip() == "*"
     if "if-match" in request.headers and (existing is None or existing.deleted):
@@ -218,29 +236,47 @@ def apply(exchange: Exchange, wishes: Sequence[Wish]) -> list[Written]:
     403 when the outcome is not the asker's to write.
     """
     for wish in wishes:
-        if wish.resource is not None:
-            _validate(wish)
+        check_valid(wish)
+        if wish.type == accepting.TYPE:
+            accepting.prepare(exchange, wish.resource, wish.id)
+    written = apply_all([(exchange, wish) for wish in wishes])
+    for one in written:
+        if one.type == accepting.TYPE:
+            accepting.keep(exchange, one)
+    return written
+
+
+def apply_all(asked: Sequence[tuple[Exchange, Wish]]) -> list[Written]:
+    """Write valid resources, of one asker or of several, at once; see `apply`.
+
+    All exchanges share one cursor and one moment.
+    """
+    if not asked:
+        return []
+    wishes = [wish for _, wish in asked]
+    cursor, now = asked[0][0].cursor, asked[0][0].now
     try:
-        results = store.write(exchange.cursor, [_write(exchange, wish) for wish in wishes], now=exchange.now)
+        results = store.write(cursor, [_write(exchange, wish) for exchange, wish in asked], now=now)
     except VersionConflict as error:
         status = 409 if error.code == "already-exists" and not any(w.create_only for w in wishes) else 412
         raise FhirError(status, "conflict", error.message, fix=error.fix) from None
-    patients = [one for one in results if one.type == "Patient" and one.body]
-    institutions = (
-        exchange.principal.institution_ids if exchange.principal.source_id is not None else frozenset()
-    )
-    links = identity.link_patients(
-        exchange.cursor, patients, institution_id=next(iter(institutions), None), now=exchange.now
-    )
-    sensitive.note(exchange.cursor, results)
-    persons: dict[int, UUID] = {link.patient_rid: link.person_id for link in links}
-    linked = [
-        replace(written, person_id=persons.get(written.patient_rid or 0, written.person_id))
-        for written in results
-    ]
-    for wish, written in zip(wishes, linked, strict=True):
+    persons: dict[int, UUID] = {}
+    patients: dict[int | None, list[Written]] = {}
+    for (exchange, _), one in zip(asked, results, strict=True):
+        if one.type == "Patient" and one.body:
+            of_source = exchange.principal.source_id is not None
+            institutions = exchange.principal.institution_ids if of_source else frozenset()
+            patients.setdefault(next(iter(institutions), None), []).append(one)
+    for institution, those in patients.items():
+        for link in identity.link_patients(cursor, those, institution_id=institution, now=now):
+            persons[link.patient_rid] = link.person_id
+    linked = []
+    for (exchange, wish), one in zip(asked, results, strict=True):
+        person = persons.get(one.patient_rid or 0, one.person_id)
+        written = one if person == one.person_id else replace(one, person_id=person)
         _audit(exchange, wish, written)
-    exchange.written += sum(written.outcome not in {"unchanged", "stale"} for written in results)
+        exchange.written += one.outcome not in {"unchanged", "stale"}
+        linked.append(written)
     return linked
 
 
@@ -260,11 +296,14 @@ def answer(exchange: Exchange, status: int, result: Written | Stored) -> Respons
     return Response(status, result.body, tuple(headers))
 
 
-def _resource(exchange: Exchange) -> dict[str, Any]:
+def resource_of(exchange: Exchange) -> dict[str, Any]:
+    """Return the body's resource, its references relative; raises `FhirError` for another type's."""
     resource = decode_resource(exchange.request.body)
     if resource["resourceType"] != exchange.route.type:
         raise FhirError(400, "value", "The resource's type is not the address's", expression="resourceType")
-    prefix = exchange.request.base + "/"
+    prefix, raw = exchange.request.base + "/", exchange.request.body
+    if not is_xml(raw) and b"\\" not in raw and prefix.encode() not in raw:
+        return resource  # no reference in it begins with this server's address, however it may be written
     made: dict[str, Any] = rewrite(
         resource,
         lambda reference: reference.removeprefix(prefix) if reference.startswith(prefix) else None,
@@ -328,8 +367,11 @@ def _write(exchange: Exchange, wish: Wish) -> Write:
     )
 
 
-def _validate(wish: Wish) -> None:
-    faults = [one for one in validate(wish.resource or {}) if one.severity in {"error", "fatal"}]
+def check_valid(wish: Wish) -> None:
+    """Raise `FhirError` 422 with every fault of a wish's resource."""
+    if wish.resource is None:
+        return
+    faults = [one for one in validate(wish.resource) if one.severity in {"error", "fatal"}]
     if faults:
         error = FhirError(
             422,
@@ -348,7 +390,7 @@ def _audit(exchange: Exchange, wish: Wish, written: Written) -> None:
     owner = exchange.principal.source_id
     if owner is None and wish.existing is not None:
         owner = wish.existing.source_id
-    target = replace(access.target_of(written, owner), resource_type=wish.type)
+    target = access.target_of(written, owner)
     if wish.resource is None and wish.existing is not None:
         target = access.target_of(wish.existing, wish.existing.source_id)
     decision = policy.decide(exchange.principal, action, target)

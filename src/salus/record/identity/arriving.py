@@ -79,7 +79,7 @@ def link_patients(
         care = [(rid, institution_id) for rid in arrivals]
         rows.insert_or_skip(cursor, "record_carerelation", "patient_rid, institution_id", care)
     _review_doubts(cursor, arrivals, at)
-    rows.reassign_many(cursor, [(a.rid, a.person) for a in arrivals.values() if a.person])
+    rows.reassign_many(cursor, [(a.rid, a.person) for a in arrivals.values() if a.person], now=at)
     return [
         PersonLink(w.rid, a.person, a.method)
         for w in written

@@ -119,7 +119,7 @@ def move(
         PatientLink.objects.filter(patient_rid=rid).update(
             person_id=after, method=by.method, score=by.score, event_id=event.id
         )
-        store.reassign(cursor, rid, after)
+        store.reassign(cursor, rid, after, now=at)
     KeepApart.objects.bulk_create(
         [KeepApart(low_rid=min(pair), high_rid=max(pair), event=event) for pair in separated],
         ignore_conflicts=True,

@@ -133,7 +133,7 @@ def search(
             values.append(rows.key(cursor, after))
         cursor.execute(
             f"select {_COLUMNS} from"  # noqa: S608 - our own columns and the policy's fragments
-            " (select *, id as person_id, 0 as rid, null as source_id from record_person) p"
+            " (select *, id as person_id, 0 as rid, cast(null as integer) as source_id from record_person) p"
             f" where {' and '.join(where)} order by p.id limit %s",
             [*values, limit + 1],
         )

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
+from salus.record.store import stamp
+
 
 def key(cursor: CursorWrapper, person_id: UUID | None) -> UUID | str | None:
     """Return a person's id as the cursor's database keeps it."""
@@ -69,8 +71,9 @@ def insert_or_skip(cursor: CursorWrapper, table: str, columns: str, rows: Sequen
     many(cursor, f"insert into {table} ({columns}) values ({marks}) on conflict do nothing", rows)  # noqa: S608 - names come from the program
 
 
-def reassign_many(cursor: CursorWrapper, pairs: Sequence[tuple[int, UUID]]) -> None:
+def reassign_many(cursor: CursorWrapper, pairs: Sequence[tuple[int, UUID]], *, now: datetime) -> None:
     """Do for many what `store.reassign` does for one patient: move its resources to a person."""
+    at = stamp.micros(now)
     same = "is distinct from" if cursor.db.vendor == "postgresql" else "is not"
     where = f"(rid = %s or patient_rid = %s) and person_id {same} %s"
     if cursor.db.vendor == "postgresql":
@@ -79,8 +82,8 @@ def reassign_many(cursor: CursorWrapper, pairs: Sequence[tuple[int, UUID]]) -> N
     rows = [(key(cursor, person_id), rid, rid, key(cursor, person_id)) for rid, person_id in pairs]
     many(
         cursor,
-        "insert into record_change (rid, kind, version, person_id, op)"  # noqa: S608 - our own condition
-        f" select rid, kind, version, %s, 4 from record_resource where {where} and version > 0",
+        "insert into record_change (rid, kind, version, person_id, op, at)"  # noqa: S608 - our own condition
+        f" select rid, kind, version, %s, 4, {at} from record_resource where {where} and version > 0",
         rows,
     )
     many(cursor, f"update record_resource set person_id = %s where {where}", rows)  # noqa: S608

@@ -113,7 +113,16 @@ def drop_tables(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies: list[tuple[str, str]] = []
+    # Not used. Each change of a table renders anew whatever models hang together with it, in memory, and these
+    # packages have many changes of what hangs on accounts: made first, they find nothing of ours to render.
+    dependencies = [
+        ("account", "0009_emailaddress_unique_primary_email"),
+        ("admin", "0003_logentry_add_action_flag_choices"),
+        ("django_tasks_database", "0021_conditional_partial_index_ordering"),
+        ("mfa", "0003_authenticator_type_uniq"),
+        ("oauth2_provider", "0022_refreshtoken_token_family_index"),
+        ("socialaccount", "0006_alter_socialaccount_extra_data"),
+    ]
 
     operations = [
         migrations.SeparateDatabaseAndState(

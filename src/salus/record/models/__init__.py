@@ -1,5 +1,8 @@
 """The record room's tables."""
 
+from salus.record.models.bulk import ExportFile, ExportJob, ExportPatient, ExportPerson, ExportState
+from salus.record.models.clients import ClientKeys, SeenAssertion
+from salus.record.models.consent import ConsentProvision
 from salus.record.models.identity import (
     BlockingKey,
     CareRelation,
@@ -17,6 +20,7 @@ from salus.record.models.identity import (
     ReviewStatus,
     SensitiveResource,
 )
+from salus.record.models.lake import CopyState, ResearchCopy
 from salus.record.models.registers import (
     Birth,
     Death,
@@ -37,16 +41,39 @@ from salus.record.models.store import (
     TokenIndex,
     UriIndex,
 )
+from salus.record.models.subscriptions import (
+    AllowedOrigin,
+    Delivery,
+    DeliveryState,
+    Hook,
+    HookPosition,
+    HookState,
+)
+from salus.record.models.terminology import TerminologyCode, TerminologyMapping, TerminologyRelease
 
 __all__ = [
+    "AllowedOrigin",
     "Birth",
     "BlockingKey",
     "CareRelation",
     "Change",
+    "ClientKeys",
+    "ConsentProvision",
     "Contract",
+    "CopyState",
     "DateIndex",
     "Death",
+    "Delivery",
+    "DeliveryState",
+    "ExportFile",
+    "ExportJob",
+    "ExportPatient",
+    "ExportPerson",
+    "ExportState",
     "History",
+    "Hook",
+    "HookPosition",
+    "HookState",
     "KeepApart",
     "LinkEvent",
     "LinkFeatures",
@@ -60,14 +87,19 @@ __all__ = [
     "QuantityIndex",
     "ReferenceIndex",
     "RegisterCursor",
+    "ResearchCopy",
     "Residence",
     "Resource",
     "ReviewPair",
     "ReviewStatus",
+    "SeenAssertion",
     "SensitiveResource",
     "SocialStatus",
     "StoreState",
     "StringIndex",
+    "TerminologyCode",
+    "TerminologyMapping",
+    "TerminologyRelease",
     "TokenIndex",
     "UriIndex",
 ]

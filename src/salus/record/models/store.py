@@ -57,7 +57,10 @@ class History(models.Model):
 
 
 class Change(models.Model):
-    """One line of the change feed. `xid` is PostgreSQL's transaction, 0 on SQLite."""
+    """One line of the change feed. `xid` is PostgreSQL's transaction, 0 on SQLite.
+
+    `at` is when a resource moved to another person; a version's time is its `updated`.
+    """
 
     seq = models.BigAutoField(primary_key=True)
     xid = models.BigIntegerField(default=0)
@@ -66,6 +69,7 @@ class Change(models.Model):
     version = models.IntegerField()
     person_id = models.UUIDField(null=True)
     op = models.SmallIntegerField()
+    at = models.BigIntegerField(null=True)
 
     class Meta:
         """Names and keys."""

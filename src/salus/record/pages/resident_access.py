@@ -18,6 +18,7 @@ from salus.kernel import audit, policy
 from salus.kernel.audit import queries as audit_queries
 from salus.kernel.errors import SalusError
 from salus.kernel.policy.rulebook import BOOK
+from salus.record.fhir.bulk import queries as bulk
 from salus.record.identity import queries
 from salus.record.identity.engine import normalise
 from salus.record.models import PatientLink, PersonIdentifier
@@ -110,5 +111,6 @@ def readers(request: HttpRequest) -> HttpResponseBase:
         limit=50,
         after=request.GET.get("after") or None,
     )
-    context = {"title": _("Who read my record"), "found": found, "after": following}
+    exports = bulk.exports_with(principal, principal.person_id)
+    context = {"title": _("Who read my record"), "found": found, "after": following, "exports": exports}
     return render(request, "record/readers.html", context)

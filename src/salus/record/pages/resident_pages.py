@@ -31,6 +31,7 @@ def register() -> None:
         Page("population", _("Population"), "record:population", COUNTERS, "plan", "map", 10),
         Page("my-record", _("My record"), "record:my-record", RESIDENT, "residents", "heart", 10),
         Page("my-readers", _("Who read my record"), "record:my-readers", RESIDENT, "residents", "shield", 20),
+        Page("my-consents", _("Who may use my data"), "record:my-consents", RESIDENT, "residents", "key", 30),
     ):
         navigation.register(page)
     for card in (
@@ -63,6 +64,16 @@ def register() -> None:
             _("Everybody who opened your record, when and why."),
             "shield",
             20,
+        ),
+        Card(
+            "my-consents",
+            _("Who may use my data"),
+            RESIDENT,
+            "record:my-consents",
+            _nothing,
+            _("Allow and refuse uses of your record, and take either back at any time."),
+            "key",
+            30,
         ),
         Card(
             "population",

@@ -143,6 +143,7 @@ def _target(stored: Stored) -> Target:
         resource_type=stored.type,
         source_id=stored.source_id,
         categories=sensitive.categories(stored.type, stored.body),
+        rid=stored.rid,
     )
 
 

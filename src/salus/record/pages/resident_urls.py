@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from salus.record.pages import resident, resident_access, resident_resource, resident_search
+from salus.record.pages import resident, resident_access, resident_consent, resident_resource, resident_search
 
 urlpatterns = [
     path("residents/", resident_search.show, name="residents"),
@@ -13,4 +13,6 @@ urlpatterns = [
     path("records/<str:type>/<str:id>/correct/", resident_resource.correct, name="resource-correct"),
     path("my/record/", resident_access.mine, name="my-record"),
     path("my/record/readers/", resident_access.readers, name="my-readers"),
+    path("my/record/uses/", resident_consent.mine, name="my-consents"),
+    path("my/record/uses/<str:id>/withdraw/", resident_consent.withdraw, name="my-consent-withdraw"),
 ]

@@ -5,6 +5,7 @@ Named in the settings' OAUTH2_PROVIDER; see `salus.record.smart.settings`.
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from oauth2_provider.models import AbstractApplication
 from oauth2_provider.oauth2_validators import OAuth2Validator
@@ -12,7 +13,7 @@ from oauth2_provider.scopes import BaseScopes
 
 from salus.kernel import smart
 from salus.kernel.errors import Invalid
-from salus.record.smart import tokens
+from salus.record.smart import assertions, tokens
 from salus.record.smart.launch import patient_for
 
 WORDS = frozenset({"launch/patient", "offline_access"})
@@ -80,9 +81,31 @@ class SmartValidator(OAuth2Validator):  # type: ignore[misc]  # the library has 
         wanted = list(scopes)
         return bool(wanted) and all(askable(client, scope) for scope in wanted)
 
+    def client_authentication_required(self, request: Any, *args: Any, **kwargs: Any) -> bool:
+        """Tell whether the client must prove itself: always when it brings an assertion."""
+        if getattr(request, "client_assertion", None):
+            return True
+        return bool(super().client_authentication_required(request, *args, **kwargs))
+
+    def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
+        """Tell whether the client proved who it is, by a signed assertion or by its secret."""
+        assertion = getattr(request, "client_assertion", None)
+        if not assertion:
+            return bool(super().authenticate_client(request, *args, **kwargs))
+        if getattr(request, "client_assertion_type", None) != assertions.KIND:
+            return False
+        # The library gives the path alone; Django has checked the host against those that are ours
+        address = f"http://{request.headers.get('HTTP_HOST', '')}{urlsplit(request.uri).path}"
+        client_id = assertions.client_of(str(assertion), address)
+        return client_id is not None and self._load_application(client_id, request) is not None
+
     def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
-        super()._save_bearer_token(token, request, *args, **kwargs)
         scopes = str(token.get("scope", "")).split()
+        if request.grant_type == "authorization_code" and "offline_access" not in scopes:
+            token.pop(
+                "refresh_token", None
+            )  # SMART: without offline_access the app's access ends with its hour
+        super()._save_bearer_token(token, request, *args, **kwargs)
         if request.user is not None and any(
             s == "launch/patient" or s.startswith("patient/") for s in scopes
         ):

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from uuid import UUID
 
@@ -41,11 +41,20 @@ class Holder:
     patient_context: UUID | None = None
 
 
+@dataclass(slots=True)
+class _Known:
+    """What was found out of a token, until when it holds, and a source's principals made of it by purpose."""
+
+    until: float
+    holder: Holder | None
+    sources: dict[str, Principal] = field(default_factory=dict)
+
+
 Resolver = Callable[[str], SourceIdentity | None]
 
 _clients: list[Resolver] = []
 _secrets: list[Resolver] = []
-_remembered: dict[bytes, tuple[float, Holder | None]] = {}
+_remembered: dict[bytes, "_Known"] = {}
 _lock = threading.Lock()
 
 
@@ -76,21 +85,19 @@ def verify(token: str, *, purpose: str = "") -> Principal | None:
     key = sha256(token.encode()).digest()
     now = time.monotonic()
     known = _remembered.get(key)
-    if known is not None and known[0] > now:
-        holder = known[1]
-    else:
-        holder = _look_up(token, key.hex())
+    if known is None or known.until <= now:
+        known = _Known(now + REMEMBERED, _look_up(token, key.hex()))
         with _lock:
             if len(_remembered) >= MAX_REMEMBERED:
                 _remembered.clear()
-            _remembered[key] = (now + REMEMBERED, holder)
-    return _principal(holder, purpose) if holder is not None else None
+            _remembered[key] = known
+    return _principal(known, purpose)
 
 
 def known_now(token: str) -> bool:
     """Tell whether the token was found good within the last `REMEMBERED` seconds; never asks the database."""
     known = _remembered.get(sha256(token.encode(errors="replace")).digest())
-    return known is not None and known[0] > time.monotonic() and known[1] is not None
+    return known is not None and known.until > time.monotonic() and known.holder is not None
 
 
 def forget() -> None:
@@ -99,12 +106,22 @@ def forget() -> None:
         _remembered.clear()
 
 
-def _principal(holder: Holder, purpose: str) -> Principal | None:
+def _principal(known: _Known, purpose: str) -> Principal | None:
+    holder = known.holder
+    if holder is None:
+        return None
     if holder.source is not None:
-        source = holder.source
-        return policy.principal_for_source(
-            source.source_id, source.code, source.institution_id, holder.scopes, purpose=purpose or "TREAT"
-        )
+        made = known.sources.get(purpose)
+        if made is None:
+            source = holder.source
+            made = known.sources[purpose] = policy.principal_for_source(
+                source.source_id,
+                source.code,
+                source.institution_id,
+                holder.scopes,
+                purpose=purpose or "TREAT",
+            )
+        return made
     if holder.account_id is None:
         return None
     try:

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from oauth2_provider import views
 
+from salus.record.pages import smart_apps
 from salus.record.smart import configuration
 
 app_name = "oauth2_provider"
@@ -16,16 +17,12 @@ def smart_configuration(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path("oauth/authorize/", views.AuthorizationView.as_view(), name="authorize"),
+    path("oauth/authorize/", smart_apps.Authorize.as_view(), name="authorize"),
     path("oauth/token/", views.TokenView.as_view(), name="token"),
     path("oauth/revoke_token/", views.RevokeTokenView.as_view(), name="revoke-token"),
     path("oauth/introspect/", views.IntrospectTokenView.as_view(), name="introspect"),
-    path("oauth/apps/", views.AuthorizedTokensListView.as_view(), name="authorized-token-list"),
-    path(
-        "oauth/apps/<int:pk>/revoke/",
-        views.AuthorizedTokenDeleteView.as_view(),
-        name="authorized-token-delete",
-    ),
+    path("oauth/apps/", smart_apps.connected, name="authorized-token-list"),
+    path("oauth/apps/<int:pk>/revoke/", smart_apps.disconnect, name="authorized-token-delete"),
     path(
         ".well-known/oauth-authorization-server",
         views.OAuthServerMetadataView.as_view(),

@@ -1,11 +1,14 @@
 """The change feed, and moving a source patient's resources to another person."""
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from salus.kernel.feed import Position, read_after
 from salus.record.rules.r4 import type_names
+from salus.record.store import stamp
 from salus.record.store.tables import tables
 from salus.record.store.types import Change, Op
 
@@ -31,10 +34,13 @@ def changes(cursor: CursorWrapper, after: Position, limit: int) -> list[Change]:
     ]
 
 
-def reassign(cursor: CursorWrapper, patient_rid: int, person_id: UUID | None) -> int:
+def reassign(
+    cursor: CursorWrapper, patient_rid: int, person_id: UUID | None, *, now: datetime | None = None
+) -> int:
     """Move a source's Patient and everything that belongs to it to a person; return how many moved.
 
-    Those that already are with that person are left alone. Each that moves is a line in the feed.
+    Those that already are with that person are left alone. Each that moves is a line in the feed, of the
+    time `now`.
     """
     person = tables(cursor).person(person_id)
     if cursor.db.vendor == "postgresql":
@@ -44,10 +50,10 @@ def reassign(cursor: CursorWrapper, patient_rid: int, person_id: UUID | None) ->
     if cursor.db.vendor == "sqlite":
         where = "(rid = %s or patient_rid = %s) and person_id is not %s"
     cursor.execute(
-        "insert into record_change (rid, kind, version, person_id, op)"  # noqa: S608 - our own condition
-        f" select rid, kind, version, %s, {int(Op.MOVE)} from record_resource"
+        "insert into record_change (rid, kind, version, person_id, op, at)"  # noqa: S608 - our own condition
+        f" select rid, kind, version, %s, {int(Op.MOVE)}, %s from record_resource"
         f" where {where} and version > 0 order by rid",
-        (person, patient_rid, patient_rid, person),
+        (person, stamp.micros(now or timezone.now()), patient_rid, patient_rid, person),
     )
     cursor.execute(
         f"update record_resource set person_id = %s where {where}",  # noqa: S608 - our own condition

@@ -1,6 +1,7 @@
 """Reading by id: the present version, a given one, all of them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,12 @@ from salus.record.store.types import Stored
 COLUMNS = ", ".join(f"r.{name.strip()}" for name in RESOURCE.split(","))
 
 
+@lru_cache(maxsize=4096)
+def _person(hex: str) -> UUID:
+    """Return a person's id from SQLite's text; the rows of one answer are mostly of one person."""
+    return UUID(hex=hex)
+
+
 def stored(row: Sequence[Any]) -> Stored:
     """Return a row of `RESOURCE` as the store gives it out."""
     person = row[4]
@@ -21,7 +28,7 @@ def stored(row: Sequence[Any]) -> Stored:
         type=type_names()[row[1]],
         id=row[2],
         version=row[3],
-        person_id=person if person is None or isinstance(person, UUID) else UUID(hex=person),
+        person_id=person if person is None or isinstance(person, UUID) else _person(person),
         patient_rid=row[5],
         source_id=row[6],
         message_id=row[7],

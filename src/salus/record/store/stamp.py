@@ -16,6 +16,7 @@ MICROSECOND = timedelta(microseconds=1)
 INSTANT_LENGTH = len("2026-01-01T00:00:00.000000Z")
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 OWNED = ("versionId", "lastUpdated", "source")
+_FRONT = ("resourceType", "id", "meta")
 
 
 def micros(moment: datetime) -> int:
@@ -76,9 +77,13 @@ def canonical(resource: dict[str, Any]) -> bytes:
 
 def content(body: bytes) -> dict[str, Any]:
     """Return a stored resource without its type, its id and the parts of `meta` that the store owns."""
-    resource: dict[str, Any] = json.loads(body)
-    del resource["resourceType"], resource["id"]
-    meta = {k: v for k, v in resource.pop("meta").items() if k not in OWNED}
-    if meta:
-        resource["meta"] = meta
-    return resource
+    return content_of(json.loads(body))
+
+
+def content_of(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource as `content` does, before it is stored or after; the resource stays as it is."""
+    made = {k: v for k, v in resource.items() if v is not None and k not in _FRONT}
+    meta = resource.get("meta")
+    if isinstance(meta, dict) and (kept := {k: v for k, v in meta.items() if k not in OWNED}):
+        made["meta"] = kept
+    return made

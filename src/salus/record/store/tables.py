@@ -26,6 +26,7 @@ INDEX = {
     "uri": "path, value, rid",
 }
 Values = tuple[Any, ...]
+Key = tuple[int, str]
 
 
 class Tables(Protocol):
@@ -34,10 +35,10 @@ class Tables(Protocol):
     def person(self, person_id: UUID | None) -> Any:
         """Return a person's id as the database keeps it."""
 
-    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
-        """Return `RESOURCE` of the resources of one kind that exist, locked against other writers."""
+    def fetch(self, keys: Iterable[Key]) -> list[Values]:
+        """Return `RESOURCE` of the resources (kind, id) that exist, locked against other writers."""
 
-    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+    def patients(self, keys: Iterable[Key]) -> list[Values]:
         """Return id, rid and person_id of the Patients that exist, locked against a change of person."""
 
     def allocate(self, count: int) -> Sequence[int]:
@@ -48,6 +49,9 @@ class Tables(Protocol):
 
     def update_resources(self, rows: Iterable[Values]) -> None:
         """Overwrite current versions, given `RESOURCE`."""
+
+    def upgrade(self) -> str | None:
+        """Return the upgrade under way as it is kept; no step of one happens until the transaction ends."""
 
     def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
         """Append rows to a table of the store."""
@@ -77,21 +81,26 @@ class SqliteTables:
         """Return a person's id as Django keeps it in SQLite."""
         return person_id.hex if person_id else None
 
-    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
-        """Return `RESOURCE` of the resources of one kind that exist."""
-        return self.connection.execute(
-            f"select {RESOURCE} from record_resource"  # noqa: S608 - our own column names
-            " where kind = ? and id in (select value from json_each(?))",
-            (kind, json.dumps(ids)),
-        ).fetchall()
+    def fetch(self, keys: Iterable[Key]) -> list[Values]:
+        """Return `RESOURCE` of the resources (kind, id) that exist."""
+        return self._found(RESOURCE, keys)
 
-    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+    def patients(self, keys: Iterable[Key]) -> list[Values]:
         """Return id, rid and person_id of the Patients that exist."""
-        return self.connection.execute(
-            "select id, rid, person_id from record_resource"
-            " where kind = ? and id in (select value from json_each(?))",
-            (kind, json.dumps(ids)),
-        ).fetchall()
+        return self._found("id, rid, person_id", keys)
+
+    def _found(self, columns: str, keys: Iterable[Key]) -> list[Values]:
+        by_kind: dict[int, list[str]] = {}
+        for kind, id_ in keys:
+            by_kind.setdefault(kind, []).append(id_)
+        found: list[Values] = []
+        for kind, ids in by_kind.items():
+            found += self.connection.execute(
+                f"select {columns} from record_resource"  # noqa: S608 - our own column names
+                " where kind = ? and id in (select value from json_each(?))",
+                (kind, json.dumps(sorted(ids))),
+            ).fetchall()
+        return found
 
     def allocate(self, count: int) -> Sequence[int]:
         """Return that many numbers above the highest: resources are never removed from their table."""
@@ -112,6 +121,13 @@ class SqliteTables:
             rows,
         )
 
+    def upgrade(self) -> str | None:
+        """Return the upgrade under way as it is kept."""
+        row = self.connection.execute(
+            "select value from record_store_state where name = 'upgrade'"
+        ).fetchone()
+        return row[0] if row else None
+
     def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
         """Append rows to a table of the store."""
         self.connection.executemany(f"insert into {table} ({columns}) values ({_marks(columns)})", rows)  # noqa: S608 - our own names
@@ -122,6 +138,8 @@ class SqliteTables:
         self.connection.executemany(f"delete from {table} where {where}", rows)  # noqa: S608 - our own names
 
 
+UPGRADE_LOCK = 7_305_221
+"""The advisory lock that writers share and a step of an upgrade has alone (`upgrading`)."""
 TYPES = {
     **{
         ("", name): "int8"
@@ -150,31 +168,35 @@ class PostgresTables:
         """Return a person's id as it is."""
         return person_id
 
-    def fetch(self, kind: int, ids: Sequence[str]) -> list[Values]:
-        """Return `RESOURCE` of the resources of one kind that exist, locked in the order of their numbers."""
-        self.cursor.execute(
-            f"select {RESOURCE} from record_resource"  # noqa: S608 - our own column names
-            " where kind = %s and id = any(%s) order by rid for update",
-            (kind, list(ids)),
-        )
-        return list(self.cursor.fetchall())
+    def fetch(self, keys: Iterable[Key]) -> list[Values]:
+        """Return `RESOURCE` of the resources (kind, id) that exist, locked in the order of their numbers."""
+        return self._found(RESOURCE, keys, "for update")
 
-    def patients(self, kind: int, ids: Sequence[str]) -> list[Values]:
+    def patients(self, keys: Iterable[Key]) -> list[Values]:
         """Return id, rid and person_id of the Patients that exist, locked against `reassign`."""
+        return self._found("id, rid, person_id", keys, "for key share")
+
+    def _found(self, columns: str, keys: Iterable[Key], lock: str) -> list[Values]:
+        kinds, ids = zip(*keys, strict=True)
+        # Looked up key by key whatever the statistics say: those of a young table would scan it.
         self.cursor.execute(
-            "select id, rid, person_id from record_resource"
-            " where kind = %s and id = any(%s) order by rid for key share",
-            (kind, list(ids)),
+            f"select {columns} from record_resource where rid = any(array("  # noqa: S608 - our own names
+            "select (select o.rid from record_resource o where o.kind = k.kind and o.id = k.id)"
+            f" from unnest(%s::smallint[], %s::text[]) k (kind, id))) order by rid {lock}",
+            (list(kinds), list(ids)),
         )
         return list(self.cursor.fetchall())
 
     def allocate(self, count: int) -> Sequence[int]:
         """Return that many numbers of the table's sequence."""
         self.cursor.execute(
-            "select nextval(pg_get_serial_sequence('record_resource', 'rid')) from generate_series(1, %s)",
+            # `offset 0` keeps the sequence from being looked up for each number.
+            "select array(select nextval(q.s) from (select pg_get_serial_sequence('record_resource', 'rid')"
+            "::regclass as s offset 0) q, generate_series(1, %s))",
             (count,),
         )
-        return [row[0] for row in self.cursor.fetchall()]
+        numbers: list[int] = self.cursor.fetchone()[0]
+        return numbers
 
     def insert_resources(self, rows: Sequence[Values]) -> bool:
         """Insert new resources; False if another writer stored one of them first."""
@@ -197,11 +219,20 @@ class PostgresTables:
             [(*row[3:], row[0]) for row in rows],
         )
 
+    def upgrade(self) -> str | None:
+        """Return the upgrade under way as it is kept; its steps wait for this transaction."""
+        # Two statements: the second must see what a step that the first waited for has noted.
+        self.cursor.execute("select pg_advisory_xact_lock_shared(%s)", [UPGRADE_LOCK])
+        self.cursor.execute("select value from record_store_state where name = 'upgrade'")
+        row = self.cursor.fetchone()
+        return row[0] if row else None
+
     def insert(self, table: str, columns: str, rows: Sequence[Values]) -> None:
         """Append rows to a table of the store."""
         names = [name.strip() for name in columns.split(",")]
         with self.cursor.copy(f"copy {table} ({columns}) from stdin with (format binary)") as copy:
-            copy.set_types([TYPES.get((table, name)) or TYPES["", name] for name in names])
+            made_like = table.removesuffix("_new")
+            copy.set_types([TYPES.get((made_like, name)) or TYPES["", name] for name in names])
             for row in rows:
                 copy.write_row(row)
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from salus.kernel.errors import Conflict, Invalid
 from salus.kernel.feed import Position
+
+if TYPE_CHECKING:
+    from salus.record.store.preparing import Prepared
 
 Method = Literal["put", "overlay", "ensure", "delete", "create"]
 Outcome = Literal["created", "updated", "unchanged", "stale", "deleted"]
@@ -43,7 +46,9 @@ class Write:
     means that the sender does not say, and is never stale. A correction at the desk gives the present.
     `if_version` is the version that must be current (0: none). `person_id` is used for a resource
     that is stored for the first time; dependants of a Patient otherwise take the Patient's person.
-    `source` becomes `meta.source` ("urn:salus:source:<source_id>" if empty).
+    `source` becomes `meta.source` ("urn:salus:source:<source_id>" if empty). `prepared` is what
+    `store.prepare` made of this resource for this id and source; a `put`, `ensure` or `create` with it
+    needs no `body`.
     """
 
     type: str
@@ -56,6 +61,7 @@ class Write:
     if_version: int | None = None
     person_id: UUID | None = None
     source: str = ""
+    prepared: "Prepared | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-from salus.record import json, sensitive
+from salus.record import consent, json, sensitive
 from salus.record.rules.r4 import kind_of, type_names
 from salus.record.store import stamp
 from salus.record.store.extract import IndexRows
 from salus.record.store.index import extract, patient_id
-from salus.record.store.tables import CHANGE, HISTORY, INDEX, Tables, tables
+from salus.record.store.preparing import Prepared, number, source_of, tail_of
+from salus.record.store.tables import CHANGE, HISTORY, INDEX, Key, Tables, tables
 from salus.record.store.types import InvalidWrite, Op, Outcome, VersionConflict, Write, Written
+from salus.record.store.upgrading import parse
 
-Key = tuple[int, str]
 ATTEMPTS = 5  # another writer storing the same new resource between our look and our insert, again and again
 
 
@@ -39,9 +40,35 @@ class _Row:
     body: bytes = b""
     stored: bool = False  # a row exists in the database
     stored_body: bytes = b""  # what the search index was extracted from
+    stored_resource: dict[str, Any] | None = None  # the same, once it was read
     patient: str | None = None
     resource: dict[str, Any] | None = None
+    prepared: Prepared | None = None
     changed: bool = False
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the present version has content, which the search index is to hold."""
+        return self.resource is not None or self.prepared is not None
+
+    def before(self) -> dict[str, Any]:
+        """Return the resource that the search index was extracted from."""
+        if self.stored_resource is None:
+            self.stored_resource = json.loads(self.stored_body)
+        return self.stored_resource
+
+    def held(self) -> dict[str, Any]:
+        """Return the content of the present version."""
+        if self.body is self.stored_body:
+            return stamp.content_of(self.before())
+        return stamp.content(self.body)
+
+    def add_to(self, rows: IndexRows) -> None:
+        """Add the index rows of the present version."""
+        if self.prepared is not None:
+            number(self.prepared, self.rid, rows)
+        elif self.resource is not None:
+            extract(self.type, self.resource, self.rid, rows)
 
 
 @dataclass(slots=True)
@@ -84,24 +111,21 @@ def write(cursor: CursorWrapper, writes: Sequence[Write], *, now: datetime) -> l
         for row, outcome, version, body in batch.results
     ]
     sensitive.note(cursor, written)
+    consent.note(cursor, written)
     return written
 
 
 def _decide(store: Tables, writes: Sequence[Write], at: int) -> _Batch:
     """Work out versions, outcomes and bytes without writing anything."""
     batch = _Batch()
-    by_kind: dict[int, set[str]] = {}
     keys: list[Key] = []
     for one in writes:
         if not stamp.ID.fullmatch(one.id):
             raise InvalidWrite("bad-id", "A resource id is 1 to 64 letters, digits, dots and hyphens")
-        kind = kind_of(one.type)
-        keys.append((kind, one.id))
-        by_kind.setdefault(kind, set()).add(one.id)
+        keys.append((kind_of(one.type), one.id))
     names = type_names()
-    for kind, ids in by_kind.items():
-        for values in store.fetch(kind, sorted(ids)):
-            batch.rows[kind, values[2]] = _loaded(values, names[kind])
+    for values in store.fetch(dict.fromkeys(keys)):
+        batch.rows[values[1], values[2]] = _loaded(values, names[values[1]])
     updated = stamp.instant(at)
     for key, one in zip(keys, writes, strict=True):
         row = batch.rows.get(key)
@@ -142,7 +166,7 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
         return
     if one.method == "delete":
         if exists:
-            _next_version(batch, row, one, at, time, b"", None)
+            _next_version(batch, row, one, at, time, b"", None, None)
             batch.results.append((row, "deleted", row.version, b""))
         else:
             batch.results.append((row, "unchanged", row.version, b""))
@@ -150,26 +174,27 @@ def _one(batch: _Batch, row: _Row, one: Write, at: int, updated: str) -> None:
     if one.method == "ensure" and row.version:
         batch.results.append((row, "unchanged", row.version, row.body))
         return
-    if not isinstance(one.body, dict):
+    resource, prepared = one.body, one.prepared if one.method != "overlay" else None
+    if prepared is not None:
+        tail = prepared.tail
+    elif isinstance(resource, dict):
+        if one.method == "overlay" and exists:
+            resource = _overlaid(row.held(), resource)
+        tail = tail_of(resource, source_of(one.source, one.source_id))
+    else:
         raise InvalidWrite("no-body", "A write other than a delete needs a resource")
-    resource = one.body
-    if one.method == "overlay" and exists:
-        resource = _overlaid(stamp.content(row.body), one.body)
-    source = one.source or (f"urn:salus:source:{one.source_id}" if one.source_id is not None else "")
-    try:
-        tail = stamp.tail(resource, source)
-    except TypeError:
-        raise InvalidWrite("not-json", "The resource holds a value that cannot be stored") from None
+    body = stamp.head(row.type, row.id, row.version + 1, updated) + tail
     if exists:
         old = stamp.tail_of(row.body, row.type, row.id, row.version)
-        if old == tail or stamp.canonical(stamp.content(row.body)) == stamp.canonical(_comparable(resource)):
+        if old == tail or stamp.canonical(row.held()) == stamp.canonical(
+            stamp.content_of(resource) if resource and prepared is None else stamp.content(body)
+        ):
             if time is not None:
                 row.source_time = time
                 row.changed = True
             batch.results.append((row, "unchanged", row.version, row.body))
             return
-    body = stamp.head(row.type, row.id, row.version + 1, updated) + tail
-    _next_version(batch, row, one, at, time, body, resource)
+    _next_version(batch, row, one, at, time, body, resource, prepared)
     batch.results.append((row, "updated" if exists else "created", row.version, body))
 
 
@@ -185,15 +210,6 @@ def _overlaid(held: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return laid
 
 
-def _comparable(resource: dict[str, Any]) -> dict[str, Any]:
-    """Return a resource in the form of `stamp.content`."""
-    plain = {k: v for k, v in resource.items() if v is not None and k not in {"resourceType", "id", "meta"}}
-    meta = {k: v for k, v in (resource.get("meta") or {}).items() if k not in stamp.OWNED}
-    if meta:
-        plain["meta"] = meta
-    return plain
-
-
 def _next_version(
     batch: _Batch,
     row: _Row,
@@ -202,6 +218,7 @@ def _next_version(
     time: int | None,
     body: bytes,
     resource: dict[str, Any] | None,
+    prepared: Prepared | None,
 ) -> None:
     if row.version:
         batch.history.append(
@@ -220,11 +237,12 @@ def _next_version(
         )
     else:
         row.person_id = row.person_id or one.person_id
-    op = Op.DELETE if resource is None else Op.UPDATE if row.version and not row.deleted else Op.CREATE
+    op = Op.DELETE if not body else Op.UPDATE if row.version and not row.deleted else Op.CREATE
     row.version += 1
     row.source_id, row.message_id, row.updated = one.source_id, one.message_id, at
     row.source_time = time if time is not None else row.source_time
-    row.deleted, row.body, row.resource, row.changed = resource is None, body, resource, True
+    row.deleted, row.body, row.changed = not body, body, True
+    row.resource, row.prepared = resource, prepared
     batch.changes.append((row, row.version, op))
 
 
@@ -262,12 +280,15 @@ def _belong(store: Tables, batch: _Batch, changed: Sequence[_Row]) -> list[_Row]
     kind = kind_of("Patient")
     wanted: set[str] = set()
     for row in changed:
-        if row.resource is None:
+        if row.prepared is not None:
+            row.patient = row.prepared.patient
+        elif row.resource is not None:
+            row.patient = row.id if row.kind == kind else patient_id(row.type, row.resource)
+        else:
             continue
-        row.patient = row.id if row.kind == kind else patient_id(row.type, row.resource)
         if row.patient is not None and (kind, row.patient) not in batch.rows:
             wanted.add(row.patient)
-    for id_, rid, person in store.patients(kind, sorted(wanted)) if wanted else ():
+    for id_, rid, person in store.patients([(kind, one) for one in sorted(wanted)]) if wanted else ():
         batch.rows[kind, id_] = _Row(kind, "Patient", id_, rid, person_id=as_uuid(person), stored=True)
         wanted.discard(id_)
     stubs = [_Row(kind, "Patient", id_) for id_ in sorted(wanted)]
@@ -280,7 +301,7 @@ def _follow(batch: _Batch, changed: Sequence[_Row]) -> None:
     """Give each changed resource its Patient's number and person."""
     kind = kind_of("Patient")
     for row in changed:
-        if row.resource is None:
+        if not row.indexed:
             continue
         before = row.patient_rid
         if row.patient is None:
@@ -305,22 +326,46 @@ def _reindex(store: Tables, changed: Iterable[_Row]) -> None:
     """Bring the index tables from the bodies they were made of to the present ones."""
     come = IndexRows()
     gone = IndexRows()
+    text = store.upgrade()
+    if text is not None and (upgrade := parse(text)).name == "index" and upgrade.phase == "copy":
+        changed = list(changed)
+        _reindex_both(store, changed, upgrade.after)
+        return
+    old, new = IndexRows(), IndexRows()
     for row in changed:
         if not row.stored_body:
-            if row.resource is not None:
-                extract(row.type, row.resource, row.rid, come)
-        elif row.resource is not None or row.deleted:
-            old, new = IndexRows(), IndexRows()
-            extract(row.type, json.loads(row.stored_body), row.rid, old)
-            if row.resource is not None:
-                extract(row.type, row.resource, row.rid, new)
-            gone.add(old.without(new))
-            come.add(new.without(old))
+            row.add_to(come)
+        elif row.indexed or row.deleted:
+            extract(row.type, row.before(), row.rid, old)
+            row.add_to(new)
+    # Rows hold the number of their resource, so all resources are compared at once
+    old.part(new, gone, come)
+    _exchange(store, gone, come)
+
+
+def _exchange(store: Tables, gone: IndexRows, come: IndexRows, suffix: str = "") -> None:
     for table, columns in INDEX.items():
         if rows := gone.of(table):
-            store.delete(f"record_{table}", columns, _ordered(rows))
+            store.delete(f"record_{table}{suffix}", columns, _ordered(rows))
         if rows := come.of(table):
-            store.insert(f"record_{table}", columns, _ordered(rows))
+            store.insert(f"record_{table}{suffix}", columns, _ordered(rows))
+
+
+def _reindex_both(store: Tables, changed: Sequence[_Row], after: int) -> None:
+    """Bring the index and the one being built up to date, which holds the resources up to number `after`.
+
+    What the rules before took from a body is not known: the rows to come may be there already.
+    """
+    for suffix, rows in (("", changed), ("_new", [row for row in changed if row.rid <= after])):
+        come = IndexRows()
+        gone = IndexRows()
+        for row in rows:
+            if row.stored_body and (row.indexed or row.deleted):
+                extract(row.type, row.before(), row.rid, gone)
+                row.add_to(gone)
+            if row.indexed:
+                row.add_to(come)
+        _exchange(store, gone, come, suffix)
 
 
 def _ordered(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

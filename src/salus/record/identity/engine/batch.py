@@ -16,14 +16,14 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow as pa
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 from splink.comparison_level_library import ElseLevel
 from splink.comparison_library import CustomComparison
 from splink.internals.comparison_creator import ComparisonCreator
 
 from salus.kernel.errors import Invalid
-from salus.record.identity.engine.cluster import Floats, best_threshold, calibrate_prior, join
+from salus.record.identity.engine.cluster import Floats, best_threshold, calibrate_prior
 from salus.record.identity.engine.compare import Comparison
 from salus.record.identity.engine.schema import LinkSchema
 from salus.record.identity.engine.weights import Model
@@ -117,12 +117,6 @@ def _settings(comparisons: Sequence[Comparison], rules: Sequence[tuple[str, ...]
     )
 
 
-def _block_columns(schema: LinkSchema) -> list[str]:
-    names = ["given", "family"] if schema.has_name else []
-    kinds = ("birth_date", "phone", "resident_id", "identifier", "postal_code", "address", "place", "sex")
-    return names + schema.of(*kinds, "category")
-
-
 def train(schema: LinkSchema, people: pa.Table, *, seed: int = 1, max_pairs: float = 2e6) -> Model:
     """Estimate a model from the table alone: weights by Splink, then prior and threshold.
 
@@ -132,7 +126,7 @@ def train(schema: LinkSchema, people: pa.Table, *, seed: int = 1, max_pairs: flo
     comparisons = schema.comparisons()
     con = duckdb.connect()
     con.register("people", people)
-    columns = _block_columns(schema)
+    columns = schema.blocking_columns()
     rules = blocking_columns(con, columns, people.num_rows) if people.num_rows > 1 else []
     if not rules:
         con.close()
@@ -236,22 +230,23 @@ def _quiet() -> Iterator[None]:
 def link_batch(
     people: pa.Table, model: Model, *, threshold: float | None = None, one_a_source: bool = False
 ) -> Linked:
-    """Link a normalised table with a model: every record gets a cluster.
+    """Link a normalised table by a model and its own blocking rules: every record gets a cluster.
 
-    Pairs are joined best first from `threshold` bits (the model's own if not given). Two valid
-    different identity numbers never meet in a cluster; with `one_a_source` neither do two records of
-    one source.
+    Records of one valid number, name and birth date are one; other pairs are joined best first from
+    `threshold` bits (the model's own if not given). Two valid different identity numbers never meet in a
+    cluster; with `one_a_source` neither do two records of one source.
     """
-    cut = model.threshold if threshold is None else threshold
+    from salus.record.identity.engine import blocks, bulk, pairs
+
+    compared = pairs.PairWeights(model).columns
+    layout = bulk.Layout(tuple(people.column_names), tuple(compared), tuple(compared))
+    limits = bulk.Limits(block=people.num_rows)
+    with bulk.workspace(limits) as (con, folder):
+        numbered = people.append_column("rid", pa.array(range(people.num_rows), pa.int32()))
+        con.register("records", numbered)
+        linking = bulk.Linking(con, folder, layout, model, limits=limits, one_a_source=one_a_source)
+        found = linking.run(threshold=threshold, calibrate=False, rules=blocks.of_model(model.splink))
     ids: list[str] = people["unique_id"].to_pylist()
-    at = {key: i for i, key in enumerate(ids)}
-    pairs, _ = candidates(model, people, at_least=cut - 1e-9)
-    left, right = (map(at.__getitem__, pairs[c].to_pylist()) for c in ("unique_id_l", "unique_id_r"))
-    clusters = join(
-        len(ids),
-        zip(left, right, strict=True),
-        strong=people["strong_id"].to_pylist(),
-        one_each=people["source_system"].to_pylist() if one_a_source else (),
-    )
-    refused = [(ids[a], ids[b]) for a, b in clusters.refused]
-    return Linked(ids, [ids[i] for i in clusters.label], cut, pairs.num_rows, refused)
+    clusters = [ids[i] for i in found.label.tolist()]
+    refused = [(ids[a], ids[b]) for a, b in found.refused.tolist()]
+    return Linked(ids, clusters, found.threshold, found.pairs, refused)

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from pypinyin import Style, lazy_pinyin
 
-_MISSING = frozenset(
+MISSING = frozenset(
     "unknown unk null none nil na n/a nan - -- . 不详 未知 无 无名氏 未提供 未填 暂无 不明 拒绝提供".split()
 )
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
@@ -54,12 +54,17 @@ class Name:
     given: str | None = None
 
 
+def surname_readings() -> dict[str, str]:
+    """Return the known surnames, compound ones too, and the reading each has as a surname."""
+    return _surnames().reading
+
+
 def text(value: str | None) -> str | None:
     """Fold width, case, punctuation and spacing."""
     if not value:
         return None
     folded = unicodedata.normalize("NFKC", value).casefold().strip()
-    if folded in _MISSING:
+    if folded in MISSING:
         return None
     folded = _NOT_WORD.sub(" ", folded).strip()
     return folded or None
@@ -99,14 +104,14 @@ def hanzi(value: str | None) -> str | None:
     if not value or not _HAS_HAN.search(value):
         return None
     folded = _DOTS.sub("·", unicodedata.normalize("NFKC", value).strip())
-    if folded in _MISSING:
+    if folded in MISSING:
         return None
     return _NOT_HAN.sub("", folded).strip("·") or None
 
 
 def latin(value: str | None) -> str | None:
     """Fold a name in Latin letters: no tones or accents, lower case; ü and lyu become v and lv."""
-    if not value or value.strip().casefold() in _MISSING:
+    if not value or value.strip().casefold() in MISSING:
         return None
     lowered = unicodedata.normalize("NFC", value).casefold()
     for wide in "üǖǘǚǜ":
@@ -215,7 +220,7 @@ def phone(value: str | None) -> str | None:
 
 def identifier(value: str | None) -> str | None:
     """Return an identifier in capitals without spaces and punctuation; None for placeholders."""
-    if not value or value.strip().casefold() in _MISSING:
+    if not value or value.strip().casefold() in MISSING:
         return None
     kept = "".join(c for c in unicodedata.normalize("NFKC", value).upper() if c.isalnum())
     return kept if kept and len(set(kept)) > 1 else None
@@ -235,7 +240,8 @@ def address(value: str | None) -> str | None:
     return joined.strip("-") or None
 
 
-_ABOVE_DISTRICT = re.compile(r"^(?:中国)?(?:[^省市区县]{2,8}(?:省|自治区))?(?:[^市区县]{2,8}市)?")
+ABOVE_DISTRICT = r"^(?:中国)?(?:[^省市区县]{2,8}(?:省|自治区))?(?:[^市区县]{2,8}市)?"
+_ABOVE_DISTRICT = re.compile(ABOVE_DISTRICT)
 _BUILDING = (
     (re.compile("(?:号楼|幢|栋|座|號)"), "号"),
     (re.compile("(?:单元|門|门)"), "-"),

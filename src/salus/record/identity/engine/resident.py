@@ -25,7 +25,7 @@ SCHEMA = LinkSchema(
 )
 COLUMNS = ("family", "given", "family_hanzi", "given_hanzi", "birth", "sex", "phone", "number", "address")
 RESIDENT_ID, PASSPORT, NEWBORN, OTHER = "resident-id", "passport", "newborn", "other"
-_NEWBORN_NAME = ("之子", "之女", "之婴", "婴儿", "新生儿", "毛毛")
+NEWBORN_NAMES = ("之子", "之女", "之婴", "婴儿", "新生儿", "毛毛")
 _EXTENSION = "https://salus.health/fhir/StructureDefinition/"
 _MOTHER = _EXTENSION + "mother-identifier"
 _PASSPORT_TYPES = {"PPN", "PP"}
@@ -153,7 +153,7 @@ def _name(value: Any) -> tuple[normalise.Name, bool]:
         given = item.get("given")
         parts = "".join(g for g in given if isinstance(g, str)) if isinstance(given, list) else None
         family = _text(item.get("family"))
-        if any(w in f"{text or ''}{family or ''}{parts or ''}" for w in _NEWBORN_NAME):
+        if any(w in f"{text or ''}{family or ''}{parts or ''}" for w in NEWBORN_NAMES):
             newborn = True
             continue
         if family is None and parts is None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK = "10X98765432"
 # GB/T 2260, first two digits: provinces, regions and municipalities, Taiwan (71, and 83 on residence
 # permits), Hong Kong (81), Macau (82); 9x is used on permanent residence permits of foreigners.
-_PROVINCES = frozenset(
+PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65"
     " 71 81 82 83 91".split()
 )
@@ -31,7 +31,7 @@ class ResidentId:
 
 def check_character(first17: str) -> str:
     """Return the check character of the first 17 digits (ISO 7064 MOD 11-2)."""
-    return _CHECK[sum(int(d) * w for d, w in zip(first17, _WEIGHTS, strict=True)) % 11]
+    return _CHECK[sum(int(d) * w for d, w in zip(first17, WEIGHTS, strict=True)) % 11]
 
 
 def parse(value: str, *, today: date) -> ResidentId | None:
@@ -46,7 +46,7 @@ def parse(value: str, *, today: date) -> ResidentId | None:
         number = first17 + check_character(first17)
     if len(number) != 18 or not number.isascii() or not number[:17].isdigit():
         return None
-    if number[:2] not in _PROVINCES or number[17] != check_character(number[:17]):
+    if number[:2] not in PROVINCES or number[17] != check_character(number[:17]):
         return None
     try:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))

@@ -32,7 +32,7 @@ KINDS = {
 }
 _GUESS = {
     "id": ("rec_id", "record_id", "id", "unique_id", "patient_id", "pid"),
-    "source": ("source", "source_dataset", "system"),
+    "source": ("source", "source_dataset", "source_system", "system"),
     "full_name": ("name", "full_name", "姓名", "patient_name"),
     "family_name": ("surname", "family_name", "last_name", "lname", "family", "姓"),
     "given_name": ("given_name", "first_name", "fname", "given", "forename", "名"),
@@ -87,6 +87,12 @@ class LinkSchema:
         keep = ("birth_date", "sex", "phone", "resident_id", "identifier", "postal_code", "address", "place")
         return columns + self.of(*keep, "category")
 
+    def blocking_columns(self) -> list[str]:
+        """Return the normal columns by which records may be brought together to be compared."""
+        names = ["given", "family"] if self.has_name else []
+        kinds = ("birth_date", "phone", "resident_id", "identifier", "postal_code", "address", "place", "sex")
+        return names + self.of(*kinds, "category")
+
     def comparisons(self) -> list[Comparison]:
         """Return how the fields are compared."""
         found: list[Comparison] = []
@@ -118,8 +124,8 @@ class LinkSchema:
         full, family, given = self._one("full_name"), self._one("family_name"), self._one("given_name")
         plan: list[tuple[str, int, Callable[[str | None], str | None]]] = []
         for f in self.fields:
-            if f.kind in _CLEAN:
-                plan.append((f.column, where[f.column], _CLEAN[f.kind]))
+            if f.kind in CLEAN:
+                plan.append((f.column, where[f.column], CLEAN[f.kind]))
         strong = self._one("resident_id")
         id_at, source = where[self.id_column], self._one("source")
 
@@ -146,7 +152,7 @@ class LinkSchema:
         return one
 
 
-_CLEAN: dict[str, Callable[[str | None], str | None]] = {
+CLEAN: dict[str, Callable[[str | None], str | None]] = {
     "birth_date": normalise.date_digits,
     "sex": normalise.sex,
     "phone": normalise.phone,

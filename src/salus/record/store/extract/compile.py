@@ -12,7 +12,7 @@ from typing import Any
 
 from salus.kernel.errors import SalusError
 from salus.record.rules.r4 import rows
-from salus.record.store.extract.leaves import Leaf, leaf
+from salus.record.store.extract.leaves import Leaf, leaf, paired
 from salus.record.store.extract.rows import IndexRows
 from salus.record.store.extract.values import Calendar
 from salus.record.validate.schema import Field, Shape, shapes
@@ -114,6 +114,9 @@ class Extractor:
         self.paths: dict[str, list[tuple[int, str, str]]] = {}
         for row in rows("index_paths"):
             self.paths.setdefault(row["type"], []).append((int(row["path"]), row["table"], row["expression"]))
+        self.pairs: dict[str, list[dict[str, str]]] = {}
+        for row in rows("composite_paths"):
+            self.pairs.setdefault(row["type"], []).append(row)
         self.made: dict[str, Fill] = {}
 
     def extract(self, resource_type: str, resource: dict[str, Any], rid: int, out: IndexRows) -> None:
@@ -136,6 +139,8 @@ class Extractor:
             _, steps = parse(expression)
             for name, run in self._branches(shapes()[resource_type], steps, table, path):
                 by_property.setdefault(name, []).append(run)
+        for pair in self.pairs.get(resource_type, ()):
+            self._add_pair(shapes()[resource_type], pair, by_property)
         lookup = by_property.get
 
         def fill(resource: dict[str, Any], rid: int, out: IndexRows) -> None:
@@ -148,6 +153,18 @@ class Extractor:
                 run(resource, rid, out)
 
         return fill
+
+    def _add_pair(self, shape: Shape, pair: dict[str, str], by_property: dict[str, list[Leaf]]) -> None:
+        """Add what keeps the two parts of a composite parameter together, for each element of its own."""
+        _, (step,) = parse(pair["element"])
+        path, table = int(pair["path"]), pair["table"]
+        for field in fields_of(shape, step):
+            inner = shapes()[field.type]
+            first = list(self._branches(inner, parse(f"x.{pair['first']}")[1], "token", path))
+            ways = [parse(f"x.{one}")[1] for one in pair["second"].split()]
+            second = [branch for way in ways for branch in self._branches(inner, way, table, path)]
+            run = paired(table, _into(first), _into(second))
+            by_property.setdefault(field.name, []).append(_each(run) if field.many else run)
 
     def _branches(self, shape: Shape, steps: list[Step], table: str, path: int) -> Iterable[tuple[str, Leaf]]:
         """Yield each JSON property that the first step may mean, with what to do with its value."""

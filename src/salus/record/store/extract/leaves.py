@@ -186,6 +186,39 @@ def _uri(path: int, kind: str) -> Leaf | None:
     return uri if kind in {"uri", "url", "canonical", "oid", "uuid"} else None
 
 
+JOINT = "\x1f"
+"""Between the parts of a composite value in the index: code, hash of its system, the other part."""
+PART_MOST = 120
+
+
+def paired(table: str, first: Leaf, second: Leaf) -> Leaf:
+    """Return how an element becomes rows of a composite parameter: each code with each of the other values.
+
+    The code goes in front of the other value's text, so that the pair is one key: in `record_token` and
+    `record_quantity` of the code column, in `record_reference` of the id.
+    """
+
+    def pair(value: Any, rid: int, out: IndexRows) -> None:
+        codes, others = IndexRows(), IndexRows()
+        first(value, rid, codes)
+        if not codes.token:
+            return
+        second(value, rid, others)
+        for path, code, _, system in codes.token:
+            front = f"{code[:PART_MOST]}{JOINT}{system}{JOINT}"
+            if table == "token":
+                out.token += [(path, front + text[:PART_MOST], rid, of) for _, text, _, of in others.token]
+            elif table == "quantity":
+                out.quantity += [
+                    (path, low, high, rid, front + unit[:PART_MOST], of)
+                    for _, low, high, _, unit, of in others.quantity
+                ]
+            else:
+                out.reference += [(path, front + id, rid, kind) for _, id, _, kind in others.reference]
+
+    return pair
+
+
 def leaf(table: str, path: int, kind: str, calendar: Calendar) -> Leaf | None:
     """Return how values of a FHIR type go into a table under a path; None where they do not.
 

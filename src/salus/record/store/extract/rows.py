@@ -25,14 +25,11 @@ class IndexRows:
         rows: list[Values] = getattr(self, table)
         return rows
 
-    def without(self, other: "IndexRows") -> "IndexRows":
-        """Return the rows that `other` does not hold."""
-        left = IndexRows()
+    def part(self, other: "IndexRows", mine: "IndexRows", others: "IndexRows") -> None:
+        """Add the rows that only this one holds to `mine` and those that only the other holds to `others`."""
         for table in TABLES:
-            left.of(table).extend(set(self.of(table)) - set(other.of(table)))
-        return left
-
-    def add(self, other: "IndexRows") -> None:
-        """Take over another's rows."""
-        for table in TABLES:
-            self.of(table).extend(other.of(table))
+            here, there = self.of(table), other.of(table)
+            if here or there:
+                ours, theirs = set(here), set(there)
+                mine.of(table).extend(ours - theirs)
+                others.of(table).extend(theirs - ours)

@@ -63,10 +63,12 @@ def reference(text: str) -> tuple[int, str] | None:
 def number_span(text: str) -> tuple[float, float]:
     """Return the numbers that a written number stands for: half its last digit either way.
 
+    With an exponent a tenth of that: the standard's example has 1e2 stand for 95 to 105.
     Raises `ValueError` for what is not a number. Source: https://hl7.org/fhir/R4/search.html#number.
     """
     value = Decimal(number(text))
-    half = Decimal(5).scaleb(int(value.as_tuple().exponent) - 1)
+    finer = 2 if "e" in text.lower() else 1
+    half = Decimal(5).scaleb(int(value.as_tuple().exponent) - finer)
     near = as_float(value)  # is inside, also where a double cannot tell the ends apart
     with localcontext(prec=len(text) + 5):
         return min(as_float(value - half), near), max(as_float(value + half), nextafter(near, inf))

@@ -45,7 +45,9 @@ BY_RID = {"date", "string"}  # these have an index on the resource's number
 class Condition:
     """A condition on a resource: there is (or is not) a row of an index table with these properties.
 
-    `where` speaks of the table as `x`. `exact` says that it fixes the key up to the resource's number.
+    `where` speaks of the table as `x`. `exact` says that it fixes the key up to the resource's number,
+    `bounded` that its rows are one stretch of the table's key: to read some of them costs only those.
+    `key` is where that stretch begins, path and value, if they are `single`.
     """
 
     table: str
@@ -54,7 +56,9 @@ class Condition:
     negative: bool = False
     exact: bool = False
     single: bool = False
+    bounded: bool = False
     rank: int = 9
+    key: tuple[int, str] | None = None
 
     def sql(self, alias: str) -> Fragment:
         """Return the condition on a resource under an alias, to be tested resource by resource."""
@@ -99,12 +103,15 @@ def condition(
     if modifier == "missing":
         return _missing(parameter, value, name)
     if parameter.code == "_id":
-        _no_modifier(modifier, name)
+        _no_modifier(modifier, name, "not")
         ids = [unescape(one) for one in split(value, ",")]
-        return Direct(f"{{r}}.id in ({', '.join(['%s'] * len(ids))})", ids)
+        return Direct(f"{{r}}.id {modifier} in ({', '.join(['%s'] * len(ids))})", ids)
     texts: list[str] = []
     params: list[Any] = []
     exact = True
+    stretch = parameter.kind == "string" and modifier != "contains"
+    if parameter.kind == "date":
+        stretch = all(_prefixed(one)[0] == "eq" for one in split(value, ","))
     for one in split(value, ","):
         if one == "":
             raise bad_value(name, "Give a value, or leave the parameter out")
@@ -116,13 +123,16 @@ def condition(
     if parameter.code == "_lastUpdated":
         return Direct(joined, params)
     identifying = parameter.kind == "token" and parameter.code == "identifier"
+    single = exact and len(texts) == 1 and len(parameter.paths) == 1
     return Condition(
         parameter.kind,
         f"{paths_in(parameter.paths)} and {joined}",
         params,
-        negative=modifier == "not",
+        negative=modifier in {"not", "not-in"},
         exact=exact,
-        single=exact and len(texts) == 1 and len(parameter.paths) == 1,
+        single=single,
+        key=(parameter.paths[0], params[0]) if single and params else None,
+        bounded=exact or stretch,
         rank=RANK["identifier"] if identifying else RANK[parameter.kind],
     )
 
@@ -151,6 +161,8 @@ def _alternative(
     """Return the condition of one value on an index row `x`, and whether it fixes the row's key."""
     match parameter.kind:
         case "token":
+            if modifier in {"in", "not-in", "below", "above"}:
+                return _of_terminology(parameter, modifier, text, name)
             _no_modifier(modifier, name, "not")
             return _token(parameter, text, name)
         case "string":
@@ -159,7 +171,7 @@ def _alternative(
         case "reference":
             return _reference(parameter, modifier, text, name, base)
         case "uri":
-            _no_modifier(modifier, name, "below")
+            _no_modifier(modifier, name, "below", "above")
             return _uri(modifier, text)
         case "date":
             _no_modifier(modifier, name)
@@ -180,6 +192,35 @@ def _token(parameter: Parameter, text: str, name: str) -> tuple[str, list[Any], 
     if not code:
         return "x.system = %s", [system], False
     return "(x.code = %s and x.system = %s)", [code, system], True
+
+
+def _of_terminology(parameter: Parameter, modifier: str, text: str, name: str) -> tuple[str, list[Any], bool]:
+    """Return the condition that a code is in a value set, or under or over another code (or is it)."""
+    from salus.kernel.errors import SalusError
+    from salus.record.terminology import queries  # loads models, which few searches need
+
+    try:
+        if modifier in {"in", "not-in"}:
+            wanted = [(of, list(codes)) for of, codes in queries.members(unescape(text))]
+        else:
+            of, _, code = (unescape(part) for part in text.rpartition("|"))
+            where = queries.system(of)
+            wanted = [(of, [code, *(where.below(code) if modifier == "below" else where.above(code))])]
+    except SalusError as error:
+        raise SearchError("bad-value", error.message, where=name, fix=error.fix) from None
+    texts: list[str] = []
+    params: list[Any] = []
+    for of, codes in wanted:
+        parts = ["x.system = %s"] if not parameter.plain_code or not codes else []
+        params += [system_hash(of)] if parts else []
+        if codes:
+            parts.append(f"x.code in ({', '.join(['%s'] * len(codes))})")
+            params += codes
+        elif parameter.plain_code:  # bare codes: all of the system's, by name
+            found = [one.code for one in queries.system(of).concepts("", queries.EXPANDED_MOST)[0]]
+            parts, params = [f"x.code in ({', '.join(['%s'] * len(found))})"], [*params[:-1], *found]
+        texts.append("(" + " and ".join(parts) + ")")
+    return "(" + " or ".join(texts) + ")", params, False
 
 
 def _string(modifier: str, text: str) -> tuple[str, list[Any], bool]:
@@ -221,6 +262,12 @@ def _uri(modifier: str, text: str) -> tuple[str, list[Any], bool]:
     given = unescape(text)[:URI_MOST]
     if modifier == "below":
         return "(x.value >= %s and x.value < %s)", [given, given + LAST], False
+    if modifier == "above":  # the addresses that this one lies under, by whole segments
+        ends = [
+            at for at, sign in enumerate(given) if sign == "/" and given[at - 1 : at] not in {"/", ":", ""}
+        ]
+        wider = [given[:at] for at in ends] + [given[: at + 1] for at in ends] + [given]
+        return f"x.value in ({', '.join(['%s'] * len(wider))})", wider, False
     return "x.value = %s", [given], True
 
 
@@ -279,6 +326,16 @@ def _date(parameter: Parameter, text: str, name: str, now: datetime) -> tuple[st
 
 
 def _amount(kind: str, text: str, name: str) -> tuple[str, list[Any], bool]:
+    sql, params, unit = amount_span(kind, text, name)
+    if unit and unit[1]:
+        sql, params = f"({sql} and x.code = %s)", [*params, unit[1]]
+        if unit[0]:
+            sql, params = f"({sql} and x.system = %s)", [*params, system_hash(unit[0])]
+    return sql, params, False
+
+
+def amount_span(kind: str, text: str, name: str) -> tuple[str, list[Any], tuple[str, str] | None]:
+    """Return the condition of a number or quantity without its unit, and the unit as (system, code)."""
     parts = split(text, "|")
     prefix, given = _prefixed(parts[0])
     try:
@@ -306,8 +363,5 @@ def _amount(kind: str, text: str, name: str) -> tuple[str, list[Any], bool]:
         "ap": (f"({first} <= %s and {last} >= %s)", [high, low]),
     }
     sql, params = choices[prefix]
-    if len(parts) == 3 and (code := unescape(parts[2])):
-        sql, params = f"({sql} and x.code = %s)", [*params, code]
-        if system := unescape(parts[1]):
-            sql, params = f"({sql} and x.system = %s)", [*params, system_hash(system)]
-    return sql, params, False
+    unit = (unescape(parts[1]), unescape(parts[2])) if len(parts) == 3 else None
+    return sql, params, unit

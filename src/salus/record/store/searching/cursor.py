@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -20,7 +21,12 @@ def fingerprint(resource_type: str, parameters: Sequence[tuple[str, str]]) -> st
 
 def seal(mark: str, keys: Sequence[Any]) -> str:
     """Return the sort keys of a page's last row as a signed cursor."""
-    return signing.dumps([mark, list(keys)], salt=SALT, compress=True)
+    return _signer().sign_object([mark, list(keys)], compress=len(keys) > 1)
+
+
+@cache
+def _signer() -> signing.TimestampSigner:
+    return signing.TimestampSigner(salt=SALT)
 
 
 def unseal(mark: str, text: str) -> list[Any]:
@@ -29,7 +35,7 @@ def unseal(mark: str, text: str) -> list[Any]:
     Raises `SearchError` ("bad-cursor") if it was not given out for this search.
     """
     try:
-        found, keys = signing.loads(text, salt=SALT)
+        found, keys = _signer().unsign_object(text)
     except (signing.BadSignature, ValueError, TypeError):
         found, keys = "", []
     if found != mark:

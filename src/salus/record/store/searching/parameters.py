@@ -14,9 +14,12 @@ SPECIAL = {"_id": "token", "_lastUpdated": "date"}
 class Parameter:
     """A search parameter of a resource type.
 
-    `kind` is its search type (token, string, date, reference, quantity, number, uri), `paths` the index
-    paths that it reads (none for `_id` and `_lastUpdated`), `targets` the types a reference may lead to.
-    `plain_code` says that its values are bare codes, whose system FHIR implies.
+    `kind` is its search type (token, string, date, reference, quantity, number, uri or composite), `paths`
+    the index paths that it reads (none for `_id` and `_lastUpdated`), `targets` the types a reference may
+    lead to.
+    `plain_code` says that its values are bare codes, whose system FHIR implies. A composite parameter
+    (`kind` "composite") reads `pairs`: an index path of pairs, or two paths that stand once in a resource;
+    `second` is the type of its second part.
     """
 
     type: str
@@ -25,6 +28,8 @@ class Parameter:
     paths: tuple[int, ...]
     targets: tuple[str, ...] = ()
     plain_code: bool = False
+    pairs: tuple[tuple[int, ...], ...] = ()
+    second: str = ""
 
 
 @cache
@@ -55,6 +60,11 @@ def _all() -> dict[str, dict[str, Parameter]]:
         )
         found.setdefault(row["type"], {})[row["code"]] = Parameter(
             row["type"], row["code"], row["search_type"], paths, tuple(row["targets"].split()), plain
+        )
+    for row in rows("composite_parameters"):
+        pairs = tuple(tuple(int(p) for p in read.split("+")) for read in row["reads"].split())
+        found.setdefault(row["type"], {})[row["code"]] = Parameter(
+            row["type"], row["code"], "composite", (), pairs=pairs, second=row["second"]
         )
     return found
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from salus.kernel.errors import Invalid
 from salus.record.store.types import Stored
@@ -9,13 +10,16 @@ from salus.record.store.types import Stored
 COUNT = 50
 COUNT_MOST = 1_000
 # How the answer is shown, which is the API's business and not the store's.
-PRESENTATION = frozenset({"_format", "_pretty", "_summary", "_elements", "_contained", "_containedType"})
+PRESENTATION = frozenset({"_format", "_pretty", "_summary", "_elements"})
+# Of the standard, but not answered: leaving them out would show more than was asked for.
+NOT_SERVED = frozenset({"_text", "_content", "_filter", "_query", "_containedType"})
 
 
 class SearchError(Invalid):
     """A search that cannot be answered as asked.
 
-    Codes: `unknown-parameter`, `unknown-modifier`, `bad-value`, `bad-cursor`, `too-many-included`.
+    Codes: `unknown-parameter`, `unknown-modifier`, `not-served` (a parameter of the standard that this store
+    does not answer), `bad-value`, `bad-cursor`, `too-many-included`.
     """
 
 
@@ -60,9 +64,24 @@ def bad_value(name: str, expected: str) -> SearchError:
 ESCAPE = re.compile(r"\\(.)")
 
 
+@lru_cache(16)
+def _piece(separator: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:[^\\{re.escape(separator)}]|\\.|\\$)*", re.DOTALL)
+
+
 def split(text: str, separator: str) -> list[str]:
-    """Split at a separator that is not escaped with a backslash."""
-    return re.split(rf"(?<!\\){re.escape(separator)}", text)
+    """Split at a separator that is not escaped with a backslash; an escaped backslash escapes nothing."""
+    if "\\" not in text:
+        return text.split(separator)
+    found: list[str] = []
+    at = 0
+    while True:
+        match = _piece(separator).match(text, at)
+        end = match.end() if match else len(text)
+        found.append(text[at:end])
+        if end >= len(text):
+            return found
+        at = end + 1
 
 
 def unescape(text: str) -> str:

@@ -40,7 +40,7 @@ def sort_keys(resource_type: str, text: str, number: str) -> list[Key]:
         descending = one.startswith("-")
         name = one.removeprefix("-")
         parameter = search_parameters(resource_type).get(name)
-        if parameter is None:
+        if parameter is None or parameter.kind == "composite":
             raise SearchError(
                 "unknown-parameter", "Cannot sort by this", where="_sort", fix="Sort by a search parameter"
             )

@@ -1,0 +1,17 @@
+"""When a resource moved to another person: tables as of a date need it."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("record", "0003_registers"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="change",
+            name="at",
+            field=models.BigIntegerField(null=True),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""One module a dialect: the SQL of a plan."""
