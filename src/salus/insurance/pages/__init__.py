@@ -1,0 +1,1 @@
+"""Pages of the insurance: thin, they call services and queries."""

@@ -1,0 +1,48 @@
+"""The pages of funds, claims and free treatment in the navigation."""
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from salus.web import home, imports, navigation
+from salus.web.home import Card, Figure
+from salus.web.navigation import Page
+
+FUND = frozenset({"fund_officer", "planner", "auditor"})
+PAID = frozenset({"fund_officer", "manager", "auditor"})
+OFFICER = frozenset({"fund_officer"})
+FOLLOWERS = frozenset({"clinician", "fund_officer"})
+RESIDENT = frozenset({"resident"})
+
+
+def _nothing(request: HttpRequest) -> list[Figure]:
+    return []
+
+
+def register() -> None:
+    """Offer the pages to the roles that they are for, and the import of members."""
+    from salus.insurance.pages.member_import import MEMBERS
+
+    imports.register(MEMBERS)
+    for page in (
+        Page("fund", _("Funds"), "insurance:fund", FUND, "insurance", "chart", 10),
+        Page("members", _("Members"), "insurance:members", OFFICER, "insurance", "people", 15),
+        Page("claims", _("Claims"), "insurance:claims", OFFICER, "insurance", "page", 20),
+        Page("payments", _("Payments to institutions"), "insurance:payments", PAID, "insurance",
+             "building", 30),
+        Page("treatments", _("Free treatment: follow-up"), "insurance:treatments", FOLLOWERS, "insurance",
+             "heart", 40),
+        Page("my-claims", _("What I paid and why"), "insurance:my-claims", RESIDENT, "residents", "page", 40),
+    ):  # fmt: skip
+        navigation.register(page)
+    home.register(
+        Card(
+            "my-claims", _("What I paid and why"), RESIDENT, "insurance:my-claims", _nothing,
+            _("Every claim of yours, line by line: who paid, how much, and by which rule."), "page", 40,
+        )
+    )  # fmt: skip
+    home.register(
+        Card(
+            "fund", _("Funds"), FUND, "insurance:fund", _nothing,
+            _("Income, payouts and reserves of each fund, and the year's forecast."), "chart", 10,
+        )
+    )  # fmt: skip

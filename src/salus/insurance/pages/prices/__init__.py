@@ -1,0 +1,1 @@
+"""Pages of service prices: the price-reform workbench and the lists."""

@@ -1,0 +1,1 @@
+"""Re-pricing of services: the engine on its own, its files and command, and the platform's price lists."""
