@@ -1,0 +1,1 @@
+"""Pages of the prevention room: thin, they call services and queries."""

@@ -1,0 +1,1 @@
+"""Pages of emergencies: the board, one emergency, its tasks and reports, the rules."""

@@ -1,0 +1,1 @@
+"""Pages of mother and child, and of vaccines."""

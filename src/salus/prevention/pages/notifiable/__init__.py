@@ -1,0 +1,1 @@
+"""Pages of notifiable disease: cases, contacts, outbreaks, reporting, diseases."""

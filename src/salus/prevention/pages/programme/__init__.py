@@ -1,0 +1,1 @@
+"""Pages of the health programme: my residents today, registers, a resident's programmes, indicators."""

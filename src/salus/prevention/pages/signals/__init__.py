@@ -1,0 +1,1 @@
+"""The pages of signals, of detectors and of the epidemic curve."""

@@ -1,0 +1,1 @@
+"""What can be asked of the health programme: its rules, who is registered, recall lists, indicators."""

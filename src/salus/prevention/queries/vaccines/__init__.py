@@ -1,0 +1,1 @@
+"""What can be asked of vaccines: stock, cold chain, adverse events, recalls."""

@@ -1,0 +1,1 @@
+"""What can be done for mothers and children."""

@@ -1,0 +1,1 @@
+"""What can be done about notifiable disease: report, classify, follow contacts up, join outbreaks."""
