@@ -160,6 +160,8 @@ def test_asking_before_a_change_is_a_dialogue(chromium: Browser, site: str) -> N
         expect(page.locator("dialog")).to_have_count(0)
         assert HandlerFailure.objects.get().resolved_at is None
         page.click("text=Let it be")
+        HandlerCursor.objects.create(name="room.arrived")  # the list is drawn anew under the question
+        expect(page.locator("text=room.arrived")).to_be_attached(timeout=15_000)
         page.click("dialog .button-main")
         expect(page.locator(".notice-success")).to_be_visible()
         assert HandlerFailure.objects.get().resolution == "dropped"

@@ -73,7 +73,7 @@ def test_the_navigation_shows_only_what_opens(signed_in: SignIn) -> None:
 def test_every_registered_page_and_card_has_an_icon_and_an_address() -> None:
     for page in navigation.pages():
         assert page.icon in icons.names()
-        assert reverse(page.url_name)
+        assert reverse(page.url_name, args=page.arguments)
         assert page.roles <= set(Role.values)
     for card in home.cards(frozenset(Role.values)):
         assert card.icon in icons.names() and reverse(card.url_name)

@@ -8,6 +8,8 @@ from django.utils import translation
 from django.utils.functional import cached_property
 
 from salus.web import access, navigation
+from salus.web.offline.keys import device_account
+from salus.web.offline.registry import visible
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "salus_theme"
@@ -63,6 +65,16 @@ class Shell:
         from salus.web.pages.notifications import unread  # the page's query; imported late: it needs models
 
         return unread(self._request)
+
+    @cached_property
+    def device(self) -> str:
+        """Return the name by which this device knows the account; empty when nobody is signed in."""
+        return device_account(int(self._request.user.pk or 0)) if self.signed_in else ""
+
+    @cached_property
+    def offline(self) -> bool:
+        """Tell whether the reader has forms that work without a connection."""
+        return self.signed_in and bool(visible(access.roles(self._request)))
 
     @property
     def city(self) -> str:

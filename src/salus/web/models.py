@@ -62,3 +62,29 @@ class ImportRow(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class OfflineReceipt(models.Model):
+    """That a form from a device was taken in, written in the transaction of what it wrote.
+
+    It holds what was answered and no value of the form, so that the same form sent again changes nothing.
+    """
+
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("by")
+    )
+    item = models.UUIDField(_("id made on the device"))
+    form = models.CharField(_("form"), max_length=60)
+    digest = models.CharField(_("SHA-256"), max_length=64)
+    received = models.DateTimeField(_("taken in"))
+    words = models.CharField(_("what was answered"), max_length=400, blank=True)
+    key = models.CharField(_("subject"), max_length=80, blank=True)
+    version = models.CharField(_("version"), max_length=80, blank=True)
+
+    class Meta:
+        verbose_name = _("receipt of a form")
+        verbose_name_plural = _("receipts of forms")
+        constraints = [models.UniqueConstraint(fields=["account", "item"], name="web_offlinereceipt_once")]
+
+    def __str__(self) -> str:
+        return str(self.item)

@@ -30,7 +30,8 @@ class Page:
     """A page that a room offers in the side navigation.
 
     `roles` are values of `kernel.models.Role`; an empty set means everybody who is signed in. `icon`
-    is a name of `web.icons`. Pages of a group stand in `order`, then by name.
+    is a name of `web.icons`. Pages of a group stand in `order`, then by name. `arguments` are those of the
+    address, where it has any.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Page:
     group: str = "home"
     icon: str = "page"
     order: int = 50
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ def register(page: Page) -> None:
     _pages[page.name] = page
 
 
+def withdraw(name: str) -> None:
+    """Take a page back."""
+    _pages.pop(name, None)
+
+
 def pages() -> list[Page]:
     """Return every registered page in the order of the navigation."""
     groups = list(GROUPS)
@@ -91,7 +98,7 @@ def groups(roles: Iterable[str], path: str) -> list[Group]:
     found: dict[str, list[tuple[Page, str]]] = {}
     for page in visible(roles):
         try:
-            url = reverse(page.url_name)
+            url = reverse(page.url_name, args=page.arguments)
         except NoReverseMatch:  # a room may be switched off: its pages then have no address
             continue
         found.setdefault(page.group, []).append((page, url))
@@ -113,7 +120,7 @@ def current(path: str) -> Page | None:
     best: tuple[int, Page] | None = None
     for page in pages():
         try:
-            url = reverse(page.url_name)
+            url = reverse(page.url_name, args=page.arguments)
         except NoReverseMatch:
             continue
         if _within(path, url) and (best is None or len(url) > best[0]):

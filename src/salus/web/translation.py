@@ -160,7 +160,9 @@ def faults(language: str, source: Path = SOURCE) -> list[Fault]:
         for message in read_catalogue(catalogue_path(room, language), language):
             if not message.id:
                 continue
-            merged[(_key(message.id), message.context)] = message
+            key = (_key(message.id), message.context)
+            if key not in merged or _complete(message):
+                merged[key] = message
             found.extend(_broken(message, room))
     for room in rooms(source):
         for text in texts(room):
@@ -202,7 +204,7 @@ _SAID = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SILENT = {"script", "style", "code"}
-NAMES = {"Salus", "Apache", "CSV", "Excel"}
+NAMES = {"Salus", "Apache", "CSV", "Excel", "mmHg", "mmol"}
 """Words that are the same in every language."""
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from salus.web import live
+from salus.web.offline import pages as offline
 from salus.web.pages import about, accounts, audit, health, home, imports, notifications, preferences
 
 app_name = "web"
@@ -37,6 +38,12 @@ urlpatterns = [
     path("administration/health", health.show, name="health"),
     path("administration/health/handlers/<str:name>/retry", health.retry_handler, name="handler-retry"),
     path("administration/health/failures/<int:number>", health.settle_failure, name="failure-settle"),
+    path("offline/", offline.outbox, name="offline"),
+    path("offline/worker.js", offline.worker, name="offline-worker"),
+    path("offline/session", offline.session, name="offline-session"),
+    path("offline/submit", offline.submit, name="offline-submit"),
+    path("offline/form/<slug:name>", offline.show, name="offline-form"),
+    path("offline/form/<slug:name>/list", offline.snapshot, name="offline-list"),
     path("import/<slug:name>", imports.upload, name="import"),
     path("import/<slug:name>/<int:number>", imports.batch, name="import-batch"),
     path("import/<slug:name>/<int:number>/carry-out", imports.carry_out, name="import-carry-out"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -78,6 +79,9 @@ def display(value: Any, *, seconds: bool = False) -> SafeString | str:
             return str(value)
         case int() | float():
             return number_format(value, use_l10n=True, force_grouping=True)
+        case Decimal():
+            places = max(0, -int(value.as_tuple().exponent)) if value.is_finite() else 0
+            return number_format(value, places, force_grouping=True)
         case datetime():
             local = timezone.localtime(value) if timezone.is_aware(value) else value
             shown = local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")

@@ -186,6 +186,17 @@ class Table:
     @cached_property
     def _page(self) -> tuple[list[Any], bool, bool]:
         """The page's rows, and whether there are rows before and after it."""
+        found = self._read()
+        self.noted(found[0])
+        return found
+
+    def noted(self, rows: list[Any]) -> None:
+        """Take note of a page's rows, once, before they are shown.
+
+        A table that names residents leaves their audit rows here.
+        """
+
+    def _read(self) -> tuple[list[Any], bool, bool]:
         asked, size = self.asked, self.page_size
         if not self.keyset:
             rows = list(self.rows.page(asked, (self.number - 1) * size, size))

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from io import RawIOBase
 from typing import Any
 from xml.sax.saxutils import escape
@@ -75,6 +76,8 @@ def cell(value: Any) -> str:
             return f"<c><v>{value}</v></c>"
         case float() if value == value and abs(value) != float("inf"):
             return f"<c><v>{value!r}</v></c>"
+        case Decimal() if value.is_finite() and abs(value) < 10**15:
+            return f"<c><v>{value:f}</v></c>"
         case datetime() if value.year >= 1901:
             day = value.toordinal() - _EPOCH
             part = (value.hour * 3600 + value.minute * 60 + value.second) / 86400

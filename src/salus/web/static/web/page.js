@@ -65,6 +65,12 @@
       sign.value = "1";
       form.append(sign);
       form.dataset.asked = "1";
+      // A live region may have been drawn anew meanwhile; a form outside the page sends nothing.
+      if (!form.isConnected) {
+        form.hidden = true;
+        document.body.append(form);
+        if (window.htmx) window.htmx.process(form);
+      }
       form.requestSubmit(button || undefined);
     });
   });
