@@ -33,6 +33,26 @@ def residents_a_second(quick: bool) -> Measured:
     return Measured(values, peer_missing="no generator writes HL7 v2, FHIR and tables of a Chinese city")
 
 
+@figure("city-tables", room="city", unit="records/s", target=20_000)
+def table_records_a_second(quick: bool) -> Measured:
+    """Patient records written as the lake's table, three a resident, one process.
+
+    The target is 48 million records of 16 million residents in 20 minutes on two cores.
+    """
+    from salus.city.tables.build import build_tables
+
+    residents = 5_000 if quick else 210_000  # above 200,000 the blocks are as large as in a whole city
+    values = []
+    for _ in range(1 if quick else 2):
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            written = build_tables(
+                Path(folder) / "city", residents, 1, only=["patient"], records=3 * residents
+            )
+            values.append(written.records / (time.perf_counter() - began))
+    return Measured(values, peer_missing="generators of linkage files (FEBRL, Geco) make no city of systems")
+
+
 @figure("city-memory", room="city", unit="ratio", target=1.25, better="lower")
 def memory_growth(quick: bool) -> Measured:
     """Peak memory of a city four times as large, as a multiple."""

@@ -2,8 +2,10 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -12,8 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from salus.city.blocks import BlockResult, City, build_block, plan_city
 from salus.city.geography import write_districts, write_roads
@@ -23,9 +25,12 @@ from salus.city.layouts import TABLES
 from salus.city.mappings import mapping
 from salus.city.outbox import Planted, Sent
 from salus.city.people import Window
+from salus.city.prevention.tables import SCHEMAS, planned
 from salus.city.systems import LABORATORY, MEDICINES, PROCEDURES, VACCINATIONS, VISITS, System
 from salus.kernel.errors import Invalid
 
+TRUTHS = {name: SCHEMAS[name] for name in ("cases", "pregnancies", "chronic")}
+"""What the truth tells of prevention, beside the messages."""
 DEFAULT_START, DEFAULT_END = date(2024, 1, 1), date(2026, 1, 1)
 LEAST, MOST = 1_000, 16_000_000
 Progress = Callable[[str, int, int], None]
@@ -65,39 +70,31 @@ def build(
     (or in `workers` processes) and written at once, so memory does not grow with the city.
     Raises `Invalid` if the size or window is out of range or the folder holds a city already.
     """
-    if not LEAST <= residents <= MOST:
-        raise Invalid(
-            "city-size",
-            "A city has 1,000 to 16,000,000 residents",
-            where=str(residents),
-            fix="Choose a size in range",
-        )
-    if not 180 <= (end - start).days <= 3660:
-        raise Invalid(
-            "city-window", "A city plays half a year to ten years", fix="Choose another start or end"
-        )
-    if (out_dir / "inbox").exists():
-        raise Invalid(
-            "city-exists",
-            "The folder holds a city already",
-            where=str(out_dir),
-            fix="Choose an empty folder or delete it",
-        )
-    if seed < 0:
-        raise Invalid("city-seed", "A seed is zero or more", where=str(seed), fix="Choose another seed")
+    check(out_dir, residents, seed, start, end)
     city = plan_city(seed, residents, Window.of(start, end))
-    for folder in ("inbox", "mappings", "truth", "registers"):
+    for folder in ("inbox", "mappings", "truth"):
         (out_dir / folder).mkdir(parents=True, exist_ok=True)
-    _write_ground(city, out_dir)
+    write_ground(city, out_dir)
     _write_sources(city, out_dir)
     totals = [Sent() for _ in city.catalogue.systems]
     planted, outbreak, done = Planted(), [], 0
     patients = persons = 0
+    cases: Counter[str] = Counter()
     with (
+        ExitStack() as files,
         _Table(out_dir / "truth" / "patients.parquet", PATIENTS) as patient_table,
         _Table(out_dir / "truth" / "persons.parquet", PERSONS) as person_table,
     ):
+        truths = {
+            name: files.enter_context(
+                pq.ParquetWriter(out_dir / "truth" / f"{name}.parquet", schema, compression="zstd")
+            )
+            for name, schema in TRUTHS.items()
+        }
         for result in _results(city, out_dir / "inbox", workers):
+            for name, writer in truths.items():
+                writer.write_table(result.prevention[name])
+            cases.update(result.prevention["cases"]["outbreak"].drop_null().to_pylist())
             patients += patient_table.add(result.patients)
             persons += person_table.add(result.persons)
             for total, sent in zip(totals, result.sent, strict=True):
@@ -112,6 +109,9 @@ def build(
             if progress:
                 progress("blocks", done, residents)
     _write_truth(city, out_dir / "truth", totals, planted, outbreak)
+    (out_dir / "truth" / "outbreaks.json").write_text(
+        json.dumps(planned(city, cases), indent=1) + "\n", encoding="utf-8"
+    )
     manifest = Manifest(
         seed, residents, start.isoformat(), end.isoformat(), len(city.catalogue.systems),
         len(city.registers.places), len(city.ground.districts),
@@ -119,6 +119,30 @@ def build(
     )  # fmt: skip
     (out_dir / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
+
+
+def check(out_dir: Path, residents: int, seed: int, start: date, end: date) -> None:
+    """Raise `Invalid` if a city of this size, window and seed cannot be built in a folder."""
+    if not LEAST <= residents <= MOST:
+        raise Invalid(
+            "city-size",
+            "A city has 1,000 to 16,000,000 residents",
+            where=str(residents),
+            fix="Choose a size in range",
+        )
+    if not 180 <= (end - start).days <= 3660:
+        raise Invalid(
+            "city-window", "A city plays half a year to ten years", fix="Choose another start or end"
+        )
+    if (out_dir / "inbox").exists() or (out_dir / "tables").exists():
+        raise Invalid(
+            "city-exists",
+            "The folder holds a city already",
+            where=str(out_dir),
+            fix="Choose an empty folder or delete it",
+        )
+    if seed < 0:
+        raise Invalid("city-seed", "A seed is zero or more", where=str(seed), fix="Choose another seed")
 
 
 def _results(city: City, inbox: Path, workers: int) -> Iterator[BlockResult]:
@@ -148,8 +172,10 @@ def _build_here(number: int) -> BlockResult:
     return build_block(_HERE["city"], number, _HERE["inbox"])
 
 
-def _write_ground(city: City, out_dir: Path) -> None:
+def write_ground(city: City, out_dir: Path) -> None:
+    """Write the registers: districts, institutions, staff and roads."""
     folder = out_dir / "registers"
+    folder.mkdir(parents=True, exist_ok=True)
     write_districts(city.ground, city.residents, folder / "districts.geojson")
     first = EPOCH + timedelta(days=city.window.start - 1200)
     write_registers(city.registers, city.ground, first.isoformat(), folder)

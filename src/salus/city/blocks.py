@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from salus.city import tell_fhir, tell_hl7, tell_tables
 from salus.city.care import EMERGENCY, INPATIENT, care
@@ -13,7 +14,7 @@ from salus.city.facts import diagnoses, rows
 from salus.city.geography import Ground, ground
 from salus.city.identity import day_text
 from salus.city.institutions import Registers, registers
-from salus.city.measuring import panel_values
+from salus.city.measuring import noises, panel_values
 from salus.city.outbox import Planted, Sent
 from salus.city.outbreak import Outbreak
 from salus.city.people import EMPLOYMENT, INSURANCE, NEVER, Population, Window, cause_of, people
@@ -30,7 +31,7 @@ from salus.city.systems import (
     System,
     catalogue,
 )
-from salus.city.telling import MINUTES, Telling, ordered
+from salus.city.telling import MINUTES, Telling
 
 Columns = dict[str, list[object]]
 Tell = Callable[[System], None]
@@ -72,7 +73,7 @@ def plan_city(seed: int, residents: int, window: Window) -> City:
         place,
         institutions,
         catalogue(institutions),
-        Outbreak.plan(seed, place, window),
+        Outbreak.plan(seed, place, window, residents),
     )
 
 
@@ -87,17 +88,22 @@ class BlockResult:
     patients: Columns = field(default_factory=dict)
     persons: Columns = field(default_factory=dict)
     outbreak: list[dict[str, str]] = field(default_factory=list)
+    prevention: dict[str, pa.Table] = field(default_factory=dict)
+    """What prevention would find in a perfect record, by table."""
 
 
 def build_block(city: City, number: int, inbox: Path) -> BlockResult:
     """Draw a block, write its messages under `inbox`, and return its truth."""
+    from salus.city.prevention.tables import block_tables  # it names its columns as the insurance does
+
     block = people(city.seed, city.ground, number, city.quota(number), city.window)
     drawn = care(city.seed, city.ground, city.registers, block, city.window, city.outbreak)
     telling = Telling(city.seed, city.ground, city.registers, city.catalogue, block, drawn, city.window)
     _tell(telling)
     sent, planted = telling.outbox.write(city.seed, inbox)
     planted.late = telling.late
-    result = BlockResult(number, city.quota(number), sent, planted, _patients(telling), _persons(city, block))
+    result = BlockResult(number, city.quota(number), sent, planted, _patients(telling), persons(city, block))
+    result.prevention = block_tables(city, block, drawn, telling.planner)
     visits = drawn.visits
     for i in np.flatnonzero(visits.planted).tolist():
         resident = int(visits.resident[i])
@@ -178,10 +184,13 @@ def _tell_visit(
     if system is not None:
         pressure = None
         if t.plan.pressure[i]:
-            values = panel_values(t.block, visit.resident, "VITAL", levels, _noise(visit.lots), conditions)
+            values = panel_values(t.block, visit.resident, "VITAL", levels, noises(visit.lots), conditions)
             pressure = (values[0][1], values[1][1])
+            if taken := int(t.planner.readings.systolic[i]):
+                pressure = (taken, int(t.planner.readings.diastolic[i]))
         _by_format(
-            system, lambda s: tell_hl7.tell_visit(t, s, visit), lambda s: sender.visit(s, visit, pressure),
+            system, lambda s: tell_hl7.tell_visit(t, s, visit),
+            lambda s: sender.visit(s, visit, pressure, t.measured.get(i, ())),
             lambda s: tell_tables.tell_visit(t, s, visit),
         )  # fmt: skip
     if t.plan.booked[i] and (system := t.system(BOOKINGS, visit.place)):
@@ -204,24 +213,17 @@ def _tell_visit(
     panels = {row["panel"]: (row["loinc"], row["zh"]) for row in rows("panels")} if t.plan.panels[i] else {}
     for k, panel in enumerate(t.plan.panels[i]):
         values = panel_values(
-            t.block, visit.resident, panel, levels, _noise(visit.lots[k:] + visit.lots[:k]), conditions
+            t.block, visit.resident, panel, levels, noises(visit.lots[k:] + visit.lots[:k]), conditions
         )
         order = f"L{visit.key}{k}"
         ready = visit.start + 60 + int(visit.lots[6] * 400)
-        if ordered(i) and (system := t.system(ORDERS, visit.place)):
+        if t.planner.ordered[i] and (system := t.system(ORDERS, visit.place)):
             tell_hl7.tell_order(t, system, visit, order, panels[panel])
         if system := t.system(LABORATORY, visit.place):
             if system.format == "hl7v2":
                 tell_hl7.tell_panel(t, system, visit, order, panels[panel], values, ready)
             else:
                 tell_tables.tell_panel(t, system, visit, order, values, ready)
-
-
-def _noise(lots: list[float]) -> list[float]:
-    """Return roughly normal noises from uniform lots (sums of three, variance 1)."""
-    return [
-        2 * (lots[k] + lots[(k + 3) % len(lots)] + lots[(k + 7) % len(lots)] - 1.5) for k in range(len(lots))
-    ]
 
 
 def _tell_contract(t: Telling, sender: tell_fhir.FhirSender, resident: int, minute: int) -> None:
@@ -304,32 +306,41 @@ def _merged_into(t: Telling, system: System, chart: Chart) -> str:
 AGE_GROUPS = ((0, "0-4"), (5, "5-14"), (15, "15-44"), (45, "45-64"), (65, "65+"))
 
 
-def _persons(city: City, block: Population) -> Columns:
-    names = (
-        "resident", "identity", "name", "pinyin", "sex", "birth", "age_group", "stratum", "district",
-        "street", "household", "local",
-        "employment", "insurance", "poverty", "disability", "entry", "exit", "death", "cause", "born_here",
-        "mother",
-    )  # fmt: skip
-    columns: Columns = {name: [] for name in names}
-    for i in range(len(block)):
-        age = (city.window.end - int(block.birth[i])) / 365.25
-        street = city.ground.streets[int(block.home_street[block.household[i]])]
-        death = int(block.death[i])
-        values = (
-            block.code(i), block.identity[i], block.surname[i] + block.given[i],
-            f"{block.surname_pinyin[i]} {block.given_pinyin[i]}",
-            "female" if block.sex[i] else "male", _iso(int(block.birth[i])),
-            next(g for low, g in reversed(AGE_GROUPS) if age >= low or low == 0),
-            int(block.stratum[i]), street.parent, street.code,
-            f"H{block.number:05d}{int(block.household[i]):05d}", bool(block.local[i]),
-            EMPLOYMENT[int(block.employment[i])], INSURANCE[int(block.insurance[i])], bool(block.poverty[i]),
-            int(block.disability[i]),
-            _iso(int(block.entry[i])), _iso(int(block.exit[i])) if block.exit[i] < city.window.end else "",
-            _iso(death) if death != NEVER else "", cause_of(int(block.cause[i]))[0] if death != NEVER else "",
-            bool(block.born_here[i]),
-            block.code(int(block.mother[i])) if block.mother[i] != NEVER else "",
-        )  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    return columns
+def persons(city: City, block: Population) -> Columns:
+    """Return the truth about the residents of a block, a column a trait."""
+    days = {day: _iso(day) for column in (block.birth, block.entry, block.exit, block.death)
+            for day in np.unique(column).tolist()}  # fmt: skip
+    end, never = city.window.end, block.death == NEVER
+    age = (end - block.birth) / 365.25
+    band = np.searchsorted([low for low, _ in AGE_GROUPS[1:]], age, side="right").tolist()
+    street = block.home_street[block.household].tolist()
+    areas = city.ground.streets
+    codes = [block.code(i) for i in range(len(block))]
+    dead = never.tolist()
+    return {
+        "resident": list(codes),
+        "identity": list(block.identity),
+        "name": [a + b for a, b in zip(block.surname, block.given, strict=True)],
+        "pinyin": [f"{a} {b}" for a, b in zip(block.surname_pinyin, block.given_pinyin, strict=True)],
+        "sex": ["female" if sex else "male" for sex in block.sex.tolist()],
+        "birth": [days[day] for day in block.birth.tolist()],
+        "age_group": [AGE_GROUPS[one][1] for one in band],
+        "stratum": block.stratum.tolist(),
+        "district": [areas[one].parent for one in street],
+        "street": [areas[one].code for one in street],
+        "household": [f"H{block.number:05d}{home:05d}" for home in block.household.tolist()],
+        "local": block.local.tolist(),
+        "employment": [EMPLOYMENT[one] for one in block.employment.tolist()],
+        "insurance": [INSURANCE[one] for one in block.insurance.tolist()],
+        "poverty": block.poverty.tolist(),
+        "disability": block.disability.tolist(),
+        "entry": [days[day] for day in block.entry.tolist()],
+        "exit": [days[day] if day < end else "" for day in block.exit.tolist()],
+        "death": ["" if alive else days[day] for day, alive in zip(block.death.tolist(), dead, strict=True)],
+        "cause": [
+            "" if alive else cause_of(cause)[0]
+            for cause, alive in zip(block.cause.tolist(), dead, strict=True)
+        ],
+        "born_here": block.born_here.tolist(),
+        "mother": [codes[one] if one != NEVER else "" for one in block.mother.tolist()],
+    }

@@ -1,6 +1,6 @@
 """Two years of care: who visits whom, why, what was measured, done, given and vaccinated."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,26 @@ from salus.city.facts import (
 )
 from salus.city.geography import Ground
 from salus.city.institutions import CARE_TIERS, Registers
+from salus.city.kinds import AMBULATORY as AMBULATORY
+from salus.city.kinds import EMERGENCY as EMERGENCY
+from salus.city.kinds import INPATIENT as INPATIENT
+from salus.city.kinds import MINUTES, season
 from salus.city.outbreak import Outbreak
 from salus.city.people import NEVER, Population, Window
+from salus.city.prevention.cases import case_visits
+from salus.city.prevention.programme import (
+    CHRONIC,
+    Enrolled,
+    Pregnancies,
+    antenatal_visits,
+    child_checks,
+    enrol,
+    follow_ups,
+    pregnancies,
+    visits_a_year,
+)
+from salus.city.prevention.purposes import ORDINARY, Extra, join
 from salus.city.streams import substream
-
-AMBULATORY, EMERGENCY, INPATIENT = 0, 1, 2
-MINUTES = 1440
 
 
 @dataclass(slots=True)
@@ -40,6 +54,10 @@ class Visits:
     planted: NDArray[np.bool_]
     child: Ints
     """For a delivery, the newborn; for a newborn's stay, the newborn itself; else NEVER."""
+    purpose: Ints
+    """Why it was made (`prevention.purposes`); ORDINARY for most."""
+    detail: Ints
+    """What the purpose says it is; NEVER for most."""
 
     def __len__(self) -> int:
         return len(self.resident)
@@ -52,6 +70,8 @@ class Vaccinations:
     resident: Ints
     minute: Ints
     row: Ints
+    measles_safe: Ints
+    """One element a resident: the day from which measles can do nothing; a day never reached for others."""
 
 
 @dataclass(slots=True)
@@ -64,13 +84,9 @@ class Care:
     latent: Floats
     primary: Ints
     """Each resident's primary care (index): a community centre in town, a township centre outside."""
-    home_places: dict[str, Ints] = field(default_factory=dict)
-
-
-def season(day: Ints, peak_month: Ints, amplitude: Floats) -> Floats:
-    """Return how much likelier a diagnosis is on a day than on average (1 + amplitude at its peak month)."""
-    phase = (day % 365.25) / 365.25 * 2 * np.pi
-    return np.asarray(1 + amplitude * np.cos(phase - (peak_month - 0.5) / 12 * 2 * np.pi))
+    home_places: dict[str, Ints]
+    pregnancies: Pregnancies
+    enrolled: Enrolled
 
 
 def _weights(age: Ints, sex: Ints, field_name: str) -> Floats:
@@ -124,10 +140,21 @@ def care(
     rng = substream(seed, "care", block.number)
     conditions = chronic_conditions(block, window, rng)
     near = home_places(block, ground, registers, rng)
-    visits = _visits(block, registers, window, conditions, near, rng, outbreak, ground)
-    latent = rng.normal(0, 1, (len(block), 32))
     primary = np.where(rural(block, ground), near["township"], near["community"])
-    return Care(visits, _vaccinations(block, window, rng), conditions, latent, primary, near)
+    doses = _vaccinations(block, window, substream(seed, "vaccinations", block.number))
+    maternal = np.array([p.index for p in registers.of_tier("secondary") if p.kind == "maternal_child"])
+    expected = pregnancies(seed, block, maternal, near["tertiary"])
+    enrolled = enrol(seed, block, window, conditions)
+    programme = join([
+        antenatal_visits(seed, block, expected, primary), child_checks(seed, block, window, primary),
+        follow_ups(seed, block, window, enrolled, primary),
+    ])  # fmt: skip
+    ill = case_visits(seed, block, ground, window, near, primary, outbreak.others, doses.measles_safe)
+    visits = _visits(
+        block, registers, window, conditions, near, rng, outbreak, ground, expected, enrolled, programme, ill
+    )
+    latent = rng.normal(0, 1, (len(block), 32))
+    return Care(visits, doses, conditions, latent, primary, near, expected, enrolled)
 
 
 def rural(block: Population, ground: Ground) -> NDArray[np.bool_]:
@@ -145,6 +172,10 @@ def _visits(
     rng: np.random.Generator,
     outbreak: Outbreak,
     ground: Ground,
+    expected: Pregnancies,
+    enrolled: Enrolled,
+    programme: Extra,
+    ill: Extra,
 ) -> Visits:
     known = diagnoses()
     acute = sum(not d.chronic for d in known)
@@ -158,13 +189,16 @@ def _visits(
     ]
     load = np.array([d.visits_per_year for d in known[acute:]])
     chronic_rate = conditions * load
+    chronic_codes = [d.code for d in known[acute:]]
+    for followed, code in CHRONIC:  # the register's follow-up stands for their visits
+        mine = enrolled.resident[enrolled.purpose == followed]
+        chronic_rate[mine, chronic_codes.index(code)] *= 0.1
     chronic_total = np.minimum(chronic_rate.sum(axis=1), 0.75 * per_year)
     chronic_rate = chronic_rate * (chronic_total / np.maximum(chronic_rate.sum(axis=1), 1e-9))[:, None]
     # Those without a chronic disease come less often, so that each age's mean stays at the published rate.
     group = np.searchsorted(BAND_EDGES, age, side="right") * 2 + block.sex
-    mean_chronic = np.bincount(group, chronic_total, minlength=12) / np.maximum(
-        np.bincount(group, minlength=12), 1
-    )
+    routine = chronic_total + visits_a_year(len(block), programme, years)
+    mean_chronic = np.bincount(group, routine, minlength=12) / np.maximum(np.bincount(group, minlength=12), 1)
     need = np.exp(rng.normal(-0.125, 0.5, len(block)))
     acute_total = np.maximum(per_year - mean_chronic[group], 0.2 * per_year) * need
 
@@ -224,13 +258,20 @@ def _visits(
     )
     child = np.full(len(day), NEVER, dtype=np.int64)
     planted = np.zeros(len(day), dtype=bool)
-    extra = [
-        _pregnancies(block, registers, window, near, rng),
-        outbreak.cases(block, ground, near, substream(outbreak.seed, "outbreak", block.number)),
+    none = np.full(len(day), ORDINARY), np.full(len(day), NEVER)
+    parts_: list[tuple[Ints, ...]] = [
+        (resident, start, start + length, kind, diagnosis, place, child, *none, planted.astype(np.int64))
     ]
-    columns_ = [resident, start, start + length, kind, diagnosis, place, child, planted]
-    joined = [np.concatenate([column, *(part[i] for part in extra)]) for i, column in enumerate(columns_)]
-    resident, start, end, kind, diagnosis, place, child, planted = joined
+    parts_.append(_deliveries(block, expected, rng))
+    salmonella = outbreak.cases(block, ground, near, substream(outbreak.seed, "outbreak", block.number))
+    count_ = len(salmonella[0])
+    parts_.append((
+        *salmonella[:7], np.full(count_, ORDINARY), np.full(count_, NEVER), salmonella[7].astype(np.int64)
+    ))  # fmt: skip
+    parts_ += [(*part.columns(), np.zeros(len(part), dtype=np.int64)) for part in (programme, ill)]
+    resident, start, end, kind, diagnosis, place, child, purpose, detail, planted_ = (
+        np.concatenate([part[i] for part in parts_]) for i in range(10)
+    )
     gone = block.exit[resident] * MINUTES
     kept = (start >= block.entry[resident] * MINUTES) & (start < gone)
     end = np.minimum(end, gone)
@@ -252,8 +293,10 @@ def _visits(
         diagnosis[order],
         chosen,
         doctor,
-        planted[order].astype(bool),
+        planted_[order].astype(bool),
         child[order],
+        purpose[order],
+        detail[order],
     )
 
 
@@ -299,55 +342,32 @@ def _places(
     return np.asarray(place, dtype=np.int64)
 
 
-Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]
+def _deliveries(block: Population, expected: Pregnancies, rng: np.random.Generator) -> tuple[Ints, ...]:
+    """Return deliveries and newborns' stays for every child born in the window, as columns of `Visits`."""
+    columns: list[list[int]] = [[] for _ in range(10)]
+    places = {(m, d): p for m, d, p in zip(
+        expected.mother.tolist(), expected.born.tolist(), expected.place.tolist(), strict=True
+    )}  # fmt: skip
 
-
-def _pregnancies(
-    block: Population, registers: Registers, window: Window, near: dict[str, Ints], rng: np.random.Generator
-) -> Columns:
-    """Return antenatal visits, deliveries and newborns' stays for every child born in the window."""
-    maternal = [p.index for p in registers.of_tier("secondary") if p.kind == "maternal_child"]
-    columns: list[list[int]] = [[] for _ in range(8)]
-
-    def add(resident: int, start: int, end: int, kind: int, code: str, place: int, child: int) -> None:
-        for column, value in zip(
-            columns, (resident, start, end, kind, diagnosis_index(code), place, child, 0), strict=True
-        ):
+    def add(resident: int, start: int, end: int, code: str, place: int, child: int) -> None:
+        row = (resident, start, end, INPATIENT, diagnosis_index(code), place, child, ORDINARY, NEVER, 0)
+        for column, value in zip(columns, row, strict=True):
             column.append(value)
 
     delivered: dict[tuple[int, int], tuple[int, int, int]] = {}
     for child in np.flatnonzero(block.born_here).tolist():
-        mother, day = int(block.mother[child]), int(block.birth[child])
-        lots = rng.random(14)
-        key = (mother, day)
+        key = mother, day = int(block.mother[child]), int(block.birth[child])
+        lots = rng.random(3)
         if key not in delivered:
-            place = (
-                maternal[int(lots[0] * len(maternal))]
-                if maternal and lots[1] < 0.55
-                else int(near["tertiary"][mother])
-            )
-            start = day * MINUTES + int(lots[2] * 1300)
-            caesarean = lots[3] < 0.44
-            end = start + int(MINUTES * ((4.0 if caesarean else 2.2) + 2 * lots[4]))
+            place = places[key]
+            start = day * MINUTES + int(lots[0] * 1300)
+            caesarean = lots[1] < 0.44
+            end = start + int(MINUTES * ((4.0 if caesarean else 2.2) + 2 * lots[2]))
             delivered[key] = (place, start, end)
-            add(mother, start - 300, end, INPATIENT, "O82.9" if caesarean else "O80.9", place, child)
-            for visit in range(9):
-                when = day - 252 + visit * 29 + int(lots[5 + visit % 9] * 9)
-                add(
-                    mother,
-                    when * MINUTES + 520 + int(lots[5 + visit % 9] * 400),
-                    when * MINUTES + 1000,
-                    AMBULATORY,
-                    "Z34.9",
-                    place,
-                    NEVER,
-                )
+            add(mother, start - 300, end, "O82.9" if caesarean else "O80.9", place, child)
         place, start, end = delivered[key]
-        add(child, start + 1, end, INPATIENT, "Z38.0", place, child)
-    resident, start_, end_, kind, diagnosis, place_, child_, planted = (
-        np.array(column, dtype=np.int64) for column in columns
-    )
-    return resident, start_, end_, kind, diagnosis, place_, child_, planted.astype(bool)
+        add(child, start + 1, end, "Z38.0", place, child)
+    return tuple(np.array(column, dtype=np.int64) for column in columns)
 
 
 def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -> Vaccinations:
@@ -359,12 +379,17 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
     resident, minute, given = [], [], []
     lots = rng.random((len(children), len(facts), 3))
     defaults = np.where(rng.random(len(children)) < 0.05, rng.random(len(children)) * 24, 999.0)
+    measles = next(n for n, fact in enumerate(facts) if (fact["vaccine"], fact["dose"]) == ("MMR", "1"))
+    safe = np.where(rng.random(len(block)) < 0.97, -(1 << 30), 1 << 30)
+    safe[children] = 1 << 30
     for i, child in enumerate(children.tolist()):
         for row in np.flatnonzero(~np.isnan(due)).tolist():
             if lots[i, row, 0] > uptake[row] or due[row] > defaults[i]:
                 continue
             delay = -6 * np.log(1 - lots[i, row, 1]) * (1 + (due[row] > 12)) if due[row] > 0 else 0.0
             day = int(block.birth[child] + due[row] * 30.44 + delay)
+            if row == measles:
+                safe[child] = day + 14
             if max(window.start, block.entry[child]) <= day < min(window.end, block.exit[child]):
                 resident.append(child)
                 minute.append(day * MINUTES + 500 + int(lots[i, row, 2] * 480))
@@ -393,4 +418,5 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
             np.array(minute, dtype=np.int64),
         )
     )
-    return Vaccinations(*(np.array(column, dtype=np.int64)[order] for column in (resident, minute, given)))
+    who, when, what = (np.array(column, dtype=np.int64)[order] for column in (resident, minute, given))
+    return Vaccinations(who, when, what, safe)

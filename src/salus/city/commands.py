@@ -8,7 +8,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from salus.city.insurance import commands as insurance
+from salus.city.insurance import tender
+from salus.city.prevention import commands as prevention
+from salus.kernel.errors import Invalid
+
 app = typer.Typer(help="Build a synthetic city with known truth, for demonstrations, tests and benchmarks.")
+insurance.add_to(app)
+tender.add_to(app)
+prevention.add_to(app)
 
 
 @app.callback()
@@ -26,14 +34,24 @@ def build(
     end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day after.")] = datetime(
         2026, 1, 1
     ),
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Write the lake's tables instead of messages.")
+    ] = False,
+    only: Annotated[str, typer.Option(help="With --tables: the tables wanted, separated by commas.")] = "",
+    records: Annotated[
+        int, typer.Option(help="With --tables --only patient: about how many patient records; 0 is all.")
+    ] = 0,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print what is written, and build nothing.")
     ] = False,
 ) -> None:
-    """Write a city's registers, source systems, mappings, message files and truth."""
+    """Write a city's registers, source systems, mappings, message files and truth, or its tables."""
     from salus.city.assembly import build as build_city
+    from salus.city.tables.build import build_tables
 
     console = Console()
+    if (only or records) and not tables:
+        raise Invalid("city-options", "--only and --records speak of tables", fix="Add --tables")
     if schema:
         _print_schema(console)
         return
@@ -49,6 +67,17 @@ def build(
         def show(_stage: str, done: int, _total: int) -> None:
             bars.update(bar, completed=done)
 
+        if tables:
+            names = [name.strip() for name in only.split(",") if name.strip()]
+            written = build_tables(
+                out, residents, seed, show,
+                workers=workers, start=_day(start), end=_day(end), only=names, records=records,
+            )  # fmt: skip
+            console.print(
+                f"{sum(written.tables.values()):,} rows of {len(written.tables)} tables"
+                f" about {written.persons:,} residents in {out}"
+            )
+            return
         manifest = build_city(out, residents, seed, show, workers=workers, start=_day(start), end=_day(end))
     console.print(
         f"{manifest.messages:,} messages of {manifest.systems} systems"

@@ -9,6 +9,7 @@ import orjson
 from salus.city.desks import Sheet
 from salus.city.facts import Diagnosis, tests_of
 from salus.city.identity import EPOCH
+from salus.city.prevention.readings import Kind
 from salus.city.systems import System
 
 Resource = dict[str, Any]
@@ -187,6 +188,21 @@ def blood_pressure(order: str, number: str, visit: str, values: tuple[float, flo
         "code": concept(LOINC, "85354-9", "血压"), "subject": {"reference": f"Patient/{number}"},
         "encounter": {"reference": f"Encounter/{visit}"}, "effectiveDateTime": moment(when),
         "component": parts,
+    }  # fmt: skip
+
+
+def reading(kind: Kind, number: str, visit: str, value: float, when: int) -> Resource:
+    """Return Observation: one measurement at a visit."""
+    return {
+        "resourceType": "Observation", "id": f"{visit}-{kind.suffix}", "status": "final",
+        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category",
+        "code": kind.category}]}],
+        "code": concept(LOINC, kind.loinc, kind.zh), "subject": {"reference": f"Patient/{number}"},
+        "encounter": {"reference": f"Encounter/{visit}"}, "effectiveDateTime": moment(when),
+        "valueQuantity": {
+            "value": value if kind.digits else round(value), "unit": kind.unit, "system": UCUM,
+            "code": kind.ucum,
+        },
     }  # fmt: skip
 
 

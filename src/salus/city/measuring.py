@@ -5,7 +5,7 @@ import math
 from salus.city.facts import Test, tests_of
 from salus.city.people import Population
 
-INFECTIONS = frozenset({"J18.9", "J20.9", "N39.0", "K35.8", "A02.0", "A09.9", "J11.1"})
+INFECTIONS = frozenset({"J18.9", "J20.9", "N39.0", "K35.8", "A02.0", "A09.9", "J11.1", "A38", "A03.9"})
 
 
 def measure(test: Test, female: bool, level: float, noise: float, conditions: frozenset[str]) -> float:
@@ -21,6 +21,13 @@ def measure(test: Test, female: bool, level: float, noise: float, conditions: fr
             value += effect * math.exp(0.35 * noise - 0.06)
     floor = test.low * 0.45 if test.low > 0 else 0.0
     return round(max(value, floor), test.digits)
+
+
+def noises(lots: list[float]) -> list[float]:
+    """Return roughly normal noises from uniform lots (sums of three, variance 1)."""
+    return [
+        2 * (lots[k] + lots[(k + 3) % len(lots)] + lots[(k + 7) % len(lots)] - 1.5) for k in range(len(lots))
+    ]
 
 
 def panel_values(

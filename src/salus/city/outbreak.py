@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from salus.city.facts import Ints, diagnosis_index
 from salus.city.geography import Ground
 from salus.city.people import NEVER, Population, Window
+from salus.city.prevention.outbreaks import Planted, plan_outbreaks
 from salus.city.streams import substream
 
 CODE = "A02.0"
@@ -22,10 +23,12 @@ class Outbreak:
     first_day: int
     peak_day: int
     attack: float
+    others: tuple[Planted, ...]
+    """The outbreaks of other diseases that are planted beside it."""
 
     @classmethod
-    def plan(cls, seed: int, ground: Ground, window: Window) -> "Outbreak":
-        """Draw the outbreak's streets and days, somewhere in the window's second year."""
+    def plan(cls, seed: int, ground: Ground, window: Window, residents: int) -> "Outbreak":
+        """Draw the outbreak's streets and days, somewhere in the window's second year, and the others."""
         rng = substream(seed, "outbreak-plan")
         street = int(rng.integers(len(ground.streets)))
         mates = [
@@ -34,7 +37,9 @@ class Outbreak:
             if area.parent == ground.streets[street].parent and i != street
         ]
         first = window.start + int((0.62 + 0.25 * rng.random()) * window.days)
-        return cls(seed, (street, *mates[:1]), first, first + 6 + int(rng.integers(4)), 0.045)
+        peak = first + 6 + int(rng.integers(4))
+        others = plan_outbreaks(seed, ground, window, residents)
+        return cls(seed, (street, *mates[:1]), first, peak, 0.045, others)
 
     def cases(
         self, block: Population, ground: Ground, near: dict[str, Ints], rng: np.random.Generator

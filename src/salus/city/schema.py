@@ -1,6 +1,8 @@
 """What a built city consists of: each file and its columns, as `salus city build --schema` prints them."""
 
-from salus.city.assembly import PATIENTS, PERSONS
+from salus.city.assembly import PATIENTS, PERSONS, TRUTHS
+from salus.city.tables.makers import MAKERS
+from salus.record.views import library
 
 SCHEMA: dict[str, str] = {
     "manifest.json": "seed, residents, start, end, systems, institutions, districts, messages, "
@@ -24,4 +26,15 @@ SCHEMA: dict[str, str] = {
     "truth/persons.parquet": ", ".join(PERSONS.names),
     "truth/expected.csv": "source, received, stored, repeated, dead",
     "truth/planted.json": "outbreak (diagnosis, streets, first_day, cases), repeated, malformed, late",
+    **{f"truth/{name}.parquet": ", ".join(schema.names) for name, schema in TRUTHS.items()},
+    "truth/outbreaks.json": "outbreak, disease, icd10, streets, first_day, cases",
+    **{
+        f"tables/{name}/part-*.parquet (with --tables)": ", ".join(
+            column["name"] for column in library.columns(library.view(name))
+        )
+        for name in MAKERS
+    },
+    "truth/patient/part-*.parquet (with --tables)": "patient_id, source, patient, resident, desk, errors, "
+    "merged_into; in the order of the rows of tables/patient",
+    "truth/persons/part-*.parquet (with --tables)": ", ".join(PERSONS.names),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+import pyarrow.parquet as pq
 
 from salus.kernel.ids import server_id
 

@@ -1,12 +1,13 @@
 """What the FHIR systems send: lines of resources, or a transaction Bundle for everything at one time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from salus.city import fhir
 from salus.city.care import AMBULATORY
 from salus.city.desks import Chart, Sheet
 from salus.city.facts import names_of
 from salus.city.fhir import Resource
+from salus.city.prevention.readings import Kind
 from salus.city.systems import VISITS, System
 from salus.city.tell_hl7 import Happening
 from salus.city.telling import Telling
@@ -44,8 +45,14 @@ class FhirSender:
         for resource in resources:
             self.t.outbox.send(system, minute, fhir.line(resource))
 
-    def visit(self, system: System, visit: Happening, pressure: tuple[float, float] | None) -> None:
-        """Send Encounter, Condition (unless a passing outpatient complaint) and blood pressure."""
+    def visit(
+        self,
+        system: System,
+        visit: Happening,
+        pressure: tuple[float, float] | None,
+        measured: Sequence[tuple[Kind, float]] = (),
+    ) -> None:
+        """Send Encounter, Condition (unless a passing outpatient complaint) and what was measured."""
         place = self.t.place(visit.place)
 
         def make(number: str) -> list[Resource]:
@@ -66,6 +73,8 @@ class FhirSender:
                 made.append(fhir.condition(visit.key, number, visit.known, visit.start))
             if pressure:
                 made.append(fhir.blood_pressure(f"{visit.key}-bp", number, visit.key, pressure, visit.start))
+            for kind, value in measured:
+                made.append(fhir.reading(kind, number, visit.key, value, visit.start))
             return made
 
         self.send(system, visit.resident, visit.end, visit.key, make)

@@ -11,7 +11,7 @@ from salus.city.tell_hl7 import Happening
 from salus.city.telling import MINUTES, Telling
 
 Cells = dict[str, str]
-_DISABILITIES = ("视力残疾", "听力残疾", "肢体残疾", "精神残疾")
+DISABILITIES = ("视力残疾", "听力残疾", "肢体残疾", "精神残疾")
 
 
 def _who(t: Telling, system: System, resident: int, minute: int) -> tuple[Cells, Sheet]:
@@ -174,7 +174,7 @@ def _statuses(t: Telling) -> None:
         granted = max(int(block.entry[resident]) - 900, int(block.birth[resident]))
         t.outbox.row(
             disability, minute, "disability",
-            cells | {"kind": _DISABILITIES[resident % 4], "grade": f"{'一二三四'[grade - 1]}级",
+            cells | {"kind": DISABILITIES[resident % 4], "grade": f"{'一二三四'[grade - 1]}级",
             "from": date_text(disability.dialect, granted)},
         )  # fmt: skip
 
