@@ -118,7 +118,7 @@ def mllp_throughput(quick: bool) -> Measured:
             listener.send_signal(signal.SIGTERM)
             listener.wait(timeout=30)
     note = f"{CONNECTIONS} connections, median answer after {statistics.median(notes):.1f} ms"
-    return Measured(values, peer_missing="they need Java, which is not installed", note=note)
+    return Measured(values, peer_missing="they are Java servers that no Python index gives", note=note)
 
 
 def _port(listener: subprocess.Popen[str]) -> int:

@@ -96,6 +96,20 @@ def elements(defined: dict[str, dict[str, Any]]) -> Iterator[tuple[object, ...]]
             )
 
 
+def summaries(defined: dict[str, dict[str, Any]]) -> Iterator[tuple[object, ...]]:
+    """Yield, for each type and backbone element, the elements that belong to its summary."""
+    for name, one in sorted(defined.items()):
+        if one["kind"] == "primitive-type":
+            continue
+        found: dict[str, list[str]] = {}
+        for element in one["snapshot"]["element"]:
+            owner, _, last = element["path"].rpartition(".")
+            if owner and element.get("isSummary"):
+                found.setdefault(owner, []).append(last.removesuffix("[x]"))
+        for owner, names in found.items():
+            yield owner, " ".join(names), page(name), "read"
+
+
 def primitives(defined: dict[str, dict[str, Any]]) -> Iterator[tuple[object, ...]]:
     """Yield the name and the regular expression of every primitive type."""
     for name, one in sorted(defined.items()):
@@ -154,6 +168,48 @@ def bindings(folder: Path, wanted: set[str]) -> Iterator[tuple[object, ...]]:
             yield url, " ".join(sorted(codes)), f"{SITE}/valueset-{url.rsplit('/', 1)[1]}.html", "read"
 
 
+ALSO = ["v3-ActReason", "v3-Confidentiality", "v3-MaritalStatus", "v3-ObservationInterpretation", "v2-0203",
+        "observation-category", "condition-category"]  # fmt: skip
+"""Code systems beside those of the required lists that records use everywhere."""
+
+
+def terminology(folder: Path, wanted: set[str]) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """Return the concepts of the code systems behind the required lists, and which list takes which."""
+    systems: dict[str, dict[str, Any]] = {}
+    sets: dict[str, dict[str, Any]] = {}
+    for file in ("valuesets.json", "v3-codesystems.json", "v2-tables.json"):
+        if (folder / file).exists():
+            systems |= {one["url"]: one for one in resources(folder / file, "CodeSystem")}
+            sets |= {one["url"]: one for one in resources(folder / file, "ValueSet")}
+    named = {f"http://terminology.hl7.org/CodeSystem/{name}" for name in ALSO}
+    members: list[tuple[object, ...]] = []
+    for url in sorted(wanted):
+        for include in sets.get(url, {}).get("compose", {}).get("include", ()):
+            if "filter" in include or include.get("system") not in systems:
+                continue
+            system = systems[include["system"]]
+            if (
+                system.get("content") != "complete"
+                or len(list(concept_codes(system["concept"]))) > MOST_CODES
+            ):
+                continue
+            named.add(system["url"])
+            codes = " ".join(one["code"] for one in include.get("concept", ())) or "*"
+            members.append(
+                (url, system["url"], codes, f"{SITE}/valueset-{url.rsplit('/', 1)[1]}.html", "read")
+            )
+    concepts: list[tuple[object, ...]] = []
+
+    def walk(url: str, found: Sequence[dict[str, Any]], parent: str) -> None:
+        for one in found:
+            concepts.append((url, one["code"], one.get("display", ""), parent, url, "read"))
+            walk(url, one.get("concept", ()), one["code"])
+
+    for url in sorted(named & set(systems)):
+        walk(url, systems[url].get("concept", ()), "")
+    return concepts, members
+
+
 def parts(expression: str, base: str) -> Iterator[tuple[str, str]]:
     """Yield each alternative of a search expression for one type, with the type it narrows a reference to.
 
@@ -199,6 +255,43 @@ def search(folder: Path, names: Sequence[str]) -> tuple[list[tuple[object, ...]]
     return sorted(parameters), [(n, *key, registry, "read") for key, n in numbers.items()]
 
 
+def composites(
+    folder: Path, names: Sequence[str], paths: Sequence[tuple[object, ...]]
+) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """Return the composite search parameters of two parts, and the index paths that keep pairs together.
+
+    Where both parts stand once in a resource, both paths of its index say the same as the pair; where an
+    element repeats, each pair is a row of its own ("component-code-value-quantity").
+    """
+    known = {(str(row[1]), str(row[2]), str(row[3]).lower()): str(row[0]) for row in paths}
+    kinds = {
+        one["url"]: one["type"] for one in resources(folder / "search-parameters.json", "SearchParameter")
+    }
+    registry = f"{SITE}/searchparameter-registry.html"
+    numbers: dict[tuple[str, ...], int] = {}
+    parameters: list[tuple[object, ...]] = []
+    for one in sorted(resources(folder / "search-parameters.json", "SearchParameter"), key=lambda p: p["id"]):
+        if one["type"] != "composite" or len(one["component"]) != 2:
+            continue
+        first, second = one["component"]
+        # DocumentReference's parts name each other's parameters; the first part is always the code.
+        kind = kinds[second["definition"] if kinds[first["definition"]] == "token" else first["definition"]]
+        for base in sorted(set(one["base"]) & set(names)):
+            read: list[str] = []
+            for element, _ in parts(one["expression"], base):
+                inner = [part.strip() for part in second["expression"].split("|")]
+                if element == base:
+                    ways = [known.get((base, kind, f"{base}.{part}".lower()), "") for part in inner]
+                    code = known[base, "token", f"{base}.{first['expression']}".lower()]
+                    read += [f"{code}+{way}" for way in ways if way]
+                    continue
+                key = (base, kind, element, first["expression"], " ".join(inner))
+                read.append(str(numbers.setdefault(key, len(paths) + len(numbers) + 1)))
+            address = f"{registry}#{one['id']}"
+            parameters.append((base, one["code"], kind, " ".join(read), address, "read"))
+    return sorted(parameters), [(n, *key, registry, "read") for key, n in numbers.items()]
+
+
 def whose(folder: Path, parameters: Sequence[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
     """Yield, for each type in the Patient compartment, the index paths that say whose the resource is."""
     paths = {(row[0], row[1]): str(row[3]) for row in parameters}
@@ -228,12 +321,16 @@ def main(folder: Path) -> None:
     )
     rows = list(elements(defined))
     write("elements.csv", ["path", "min", "max", "types", "binding", "content", "source", "checked"], rows)
+    write("summary.csv", ["path", "elements", "source", "checked"], summaries(defined))
     write("primitives.csv", ["name", "pattern", "source", "checked"], primitives(defined))
     write(
         "bindings.csv",
         ["value_set", "codes", "source", "checked"],
         bindings(folder, {str(r[4]) for r in rows if r[4]}),
     )
+    concepts, members = terminology(folder, {str(r[4]) for r in rows if r[4]})
+    write("concepts.csv", ["system", "code", "display", "parent", "source", "checked"], concepts)
+    write("value_sets.csv", ["value_set", "system", "codes", "source", "checked"], members)
     parameters, paths = search(folder, names)
     write(
         "search_parameters.csv",
@@ -241,6 +338,13 @@ def main(folder: Path) -> None:
         parameters,
     )
     write("index_paths.csv", ["path", "type", "table", "expression", "source", "checked"], paths)
+    composite, pairs = composites(folder, names, paths)
+    write("composite_parameters.csv", ["type", "code", "second", "reads", "source", "checked"], composite)
+    write(
+        "composite_paths.csv",
+        ["path", "type", "table", "element", "first", "second", "source", "checked"],
+        pairs,
+    )
     write("patient_paths.csv", ["type", "paths", "source", "checked"], whose(folder, parameters))
 
 

@@ -15,7 +15,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 django_application = get_asgi_application()
 
 from salus.kernel.collector import calm_collector  # noqa: E402
-from salus.record.fhir.app import application as fhir_application  # noqa: E402  Django must be set up first
+from salus.record.fhir import apart  # noqa: E402  Django must be set up first
+from salus.record.fhir.cors import with_cors as fhir_application  # noqa: E402  Django must be set up first
 
 calm_collector()
 
@@ -34,7 +35,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            await apart.begin()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await apart.end()
             await send({"type": "lifespan.shutdown.complete"})
             return

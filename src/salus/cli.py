@@ -20,8 +20,11 @@ app = typer.Typer(
 
 ROOMS = {
     "kernel": "Accounts, registers, events and jobs.",
+    "engine": "Batch SQL on DuckDB or Spark.",
     "record": "Residents' records and identity.",
     "connect": "Source systems, files and listeners.",
+    "insurance": "Claims, DRG and DIP payment, procurement, service prices.",
+    "prevention": "Outbreak detection, nowcasts, schedules, growth.",
     "city": "The synthetic city.",
 }
 
@@ -77,11 +80,22 @@ def load(
 
 @app.command()
 def migrate(data_dir: DataDir = None) -> None:
-    """Make or upgrade the databases."""
+    """Make or upgrade the databases. Safe to interrupt and to run again; the platform may serve meanwhile."""
     use_data_dir(data_dir)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from salus.composition import installation
 
-    installation.ensure()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(name: str, done: int, of: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name)
+            bar.update(tasks[name], completed=done, total=of)
+
+        installation.ensure(progress=show)
 
 
 @app.command()
@@ -92,13 +106,22 @@ def serve(
         int | None, typer.Option(help="Port of the HL7 v2 listener; none without it.")
     ] = None,
     worker: Annotated[bool, typer.Option(help="Run the background worker too.")] = True,
+    writes_apart: Annotated[
+        bool | None,
+        typer.Option(
+            help="Do the FHIR API's writes in a process of their own.",
+            show_default="with two processors or more",
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Serve the pages, the FHIR API, the background worker and the HL7 v2 listener."""
     use_data_dir(data_dir)
     from salus.composition import serving
 
-    raise typer.Exit(serving.run(host=host, port=port, mllp_port=mllp_port, worker=worker))
+    raise typer.Exit(
+        serving.run(host=host, port=port, mllp_port=mllp_port, worker=worker, writes_apart=writes_apart)
+    )
 
 
 @app.command()
@@ -150,6 +173,12 @@ def mount(rooms: dict[str, str]) -> None:
         app.add_typer(commands.app, name=room, help=words, no_args_is_help=True)
         if room == "kernel":
             app.add_typer(commands.audit_app, name="audit", help="The audit chain.", no_args_is_help=True)
+        if room == "record":
+            views: Any = importlib.import_module("salus.record.views.commands")
+            app.add_typer(views.app, name="view", help="Tables from FHIR files.", no_args_is_help=True)
+        if room == "record":
+            about = "The record's tables (Parquet), as of any date."
+            app.add_typer(commands.lake_app, name="lake", help=about, no_args_is_help=True)
 
 
 def main() -> None:

@@ -86,6 +86,10 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 for _database in DATABASES.values():
     _database["CONN_MAX_AGE"] = None
+# Tests make the audit's tables as the models say them: all migrations a second time would be long.
+DATABASES["audit"].setdefault("TEST", {})["MIGRATE"] = False
+FHIR_WRITES_APART = os.environ.get("SALUS_WRITES_APART", "") == "1"
+"""Whether the web process hands the FHIR API's writes to a child (`record.fhir.apart`): `serve` decides."""
 DATABASE_ROUTERS = ["salus.kernel.routers.AuditRouter"]
 
 INSTALLED_APPS = [
@@ -93,6 +97,8 @@ INSTALLED_APPS = [
     "salus.web",
     "salus.record",
     "salus.connect",
+    "salus.insurance",
+    "salus.prevention",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

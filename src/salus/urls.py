@@ -8,6 +8,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("salus.record.smart.urls")),
     path("", include("salus.record.urls")),
     path("", include("salus.connect.urls")),
+    path("", include("salus.insurance.urls")),
+    path("", include("salus.prevention.urls")),
 ]
 
 handler400 = "salus.web.pages.errors.bad_request"

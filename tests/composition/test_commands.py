@@ -32,7 +32,7 @@ def salus(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,  # the demonstration, on a machine that is busy
     )
 
 

@@ -18,7 +18,7 @@ SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 SUPERVISOR = """
 import sys
 from salus.composition import serving
-serving.installation.ensure = lambda: None
+serving.installation.ensure = lambda **how: None
 serving.installation.collect_static = lambda: None
 serving.GRACE = 1.0
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -50,14 +50,17 @@ def alive(pid: int) -> bool:
 @pytest.fixture(params=["sleep"])
 def supervisor(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", SUPERVISOR.format(second=request.param)])
-    until(lambda: len(children(process.pid)) == 2)
-    time.sleep(0.3)  # their Python has begun
-    mine = children(process.pid)
-    yield process
-    for pid in [process.pid, *mine]:
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
-    process.wait(timeout=30)
+    mine: list[int] = []
+    try:
+        until(lambda: len(children(process.pid)) == 2)
+        time.sleep(0.3)  # their Python has begun
+        mine = children(process.pid)
+        yield process
+    finally:
+        for pid in [process.pid, *mine]:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(timeout=30)
 
 
 def test_a_killed_part_is_started_again(supervisor: subprocess.Popen[bytes]) -> None:
@@ -127,3 +130,6 @@ def test_each_part_is_a_process_of_its_own() -> None:
     names = [one.name for one in serving.children("127.0.0.1", 8000, 2575, worker=True)]
     assert names == ["web", "worker", "mllp"]
     assert [one.name for one in serving.children("::1", 8000, None, worker=False)] == ["web"]
+    for apart in (True, False):
+        (web,) = serving.children("::1", 8000, None, worker=False, writes_apart=apart)
+        assert web.environment == {"SALUS_WRITES_APART": "1" if apart else "0"}

@@ -16,7 +16,7 @@ from salus.connect import jobs, pulling
 from salus.connect.documents import translate
 from salus.connect.errors import Untranslatable
 from salus.connect.journal import ConnectJournal
-from salus.connect.models import Load, Message, PullSchedule, SourceSystem
+from salus.connect.models import Load, Message, PullSchedule, RestAnswer, SourceSystem
 from salus.connect.queries import counts_balance, flow
 from salus.connect.services import Incoming, receive
 from salus.connect.translation import SourceProfile
@@ -24,7 +24,7 @@ from salus.kernel.errors import Invalid
 from salus.kernel.ids import server_id
 from salus.kernel.models import Account, Notification, RoleGrant
 from salus.record import store
-from salus.record.fhir.journal import Arrival, Reply
+from salus.record.fhir.journal import Arrival, Closing, Reply
 from tests.connect.conftest import BOTH, patient
 
 Sources = Callable[..., SourceSystem]
@@ -220,10 +220,10 @@ def test_rest_writes_are_messages_and_repeats_get_the_first_answer(source: Sourc
     his, journal = source(), ConnectJournal()
     reply = Reply(201, (("Location", "Patient/1"),), b"{}")
     with connection.cursor() as cursor:
-        opened = journal.open(cursor, arrival(his, patient("a")))
+        (opened,) = journal.open(cursor, [arrival(his, patient("a"))])
         assert opened.message_id is not None
-        journal.close(cursor, opened.message_id, reply, 1)
-        assert journal.open(cursor, arrival(his, patient("a"))).reply == reply
+        journal.close(cursor, [Closing(opened, reply, 1)])
+        assert journal.open(cursor, [arrival(his, patient("a"))])[0].reply == reply
         put = arrival(his, patient("a"), method="PUT", target="Patient/a", repeatable=False)
         later = arrival(
             his,
@@ -234,13 +234,15 @@ def test_rest_writes_are_messages_and_repeats_get_the_first_answer(source: Sourc
             received=datetime.now(UTC) + timedelta(seconds=1),
         )
         for one in (put, later):
-            opened = journal.open(cursor, one)
+            (opened,) = journal.open(cursor, [one])
             assert opened.reply is None
-            journal.close(cursor, opened.message_id or 0, reply, 1)
+            journal.close(cursor, [Closing(opened, reply, 1)])
         named = arrival(his, patient("a"), method="PUT", repeatable=False, request_id="r1")
-        journal.close(cursor, journal.open(cursor, named).message_id or 0, reply, 1)
-        assert journal.open(cursor, named).reply == reply
+        journal.close(cursor, [Closing(journal.open(cursor, [named])[0], reply, 1)])
+        assert journal.open(cursor, [named])[0].reply == reply
     assert (flow(his).received, flow(his).stored, flow(his).repeated) == (6, 4, 2)
+    # Nobody can ask for the answer to a PUT that names no request: it is kept for the other two only.
+    assert RestAnswer.objects.count() == 2
     assert counts_balance()
 
 
@@ -253,8 +255,8 @@ def test_a_refused_rest_write_is_a_dead_letter_until_it_succeeds(source: Sources
     journal.refuse(arrival(his, raw), refused, "invalid", "not a code")
     assert (flow(his).dead, flow(his).repeated) == (1, 1)
     with connection.cursor() as cursor:
-        opened = journal.open(cursor, arrival(his, raw))
-        journal.close(cursor, opened.message_id or 0, Reply(201, (), b"{}"), 1)
+        (opened,) = journal.open(cursor, [arrival(his, raw)])
+        journal.close(cursor, [Closing(opened, Reply(201, (), b"{}"), 1)])
     assert Message.objects.get(pk=opened.message_id).status == "stored"
     assert (flow(his).dead, flow(his).stored, flow(his).repeated) == (0, 1, 2)
     assert counts_balance()

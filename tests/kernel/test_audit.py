@@ -93,6 +93,29 @@ def test_many_tasks_of_an_event_loop_share_commits() -> None:
 
 
 @durable
+def test_who_does_not_wait_is_told_when_the_rows_are_durable() -> None:
+    told: list[tuple[BaseException | None, int]] = []
+    heard = threading.Event()
+
+    def done(error: BaseException | None) -> None:
+        told.append((error, AuditRow.objects.count()))
+        connections["audit"].close()
+        heard.set()
+
+    audit.record_then([entry(1), entry(2)], done)
+    assert heard.wait(10)
+    heard.clear()
+    with transaction.atomic(), connections["default"].cursor() as cursor:
+        wanted = [audit.intend(cursor, [entry(number)]) for number in (3, 4)]
+    audit.settle_then([*wanted, wanted[0]], done)
+    assert heard.wait(10)
+    assert told == [(None, 2), (None, 4)]
+    audit.record_then([], done)
+    assert told[2] == (None, 4)
+    assert audit.verify().ok
+
+
+@durable
 def test_a_process_takes_a_free_chain_over_instead_of_making_new_ones() -> None:
     for _ in range(5):
         write(3)

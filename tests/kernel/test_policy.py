@@ -36,6 +36,7 @@ ROLES = [*Role.values, "source"]
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Person 2 is in the care of, under contract with, and lives in the district of, institution 10."""
     monkeypatch.setattr(providers, "_providers", {})
+    monkeypatch.setattr(providers, "_consents", [])
     for name in ("care_relation", "contract"):
         policy.register_provider(
             name,
@@ -273,6 +274,20 @@ ROWS = st.lists(
     min_size=1,
     max_size=6,
 )
+
+
+@pytest.mark.parametrize("role", ["village_doctor", "clinician", "resident", "epidemiologist"])
+@pytest.mark.parametrize("kind", ["programme_entry", "family_planning"])
+def test_a_list_opens_the_categories_that_a_single_decision_opens(role: str, kind: str) -> None:
+    asker = principal(role)
+    opens = policy.opened(asker, "search", kind)
+    for category in ("hiv", "mental", "reproductive"):
+        target = Target(
+            kind, person_id=ME if role == "resident" else HERS, institution_id=MY_INSTITUTION,
+            district_code=MY_DISTRICT, categories=frozenset({category}),
+        )  # fmt: skip
+        listed = opens == policy.ALL_CATEGORIES or category in opens
+        assert decide(asker, "search", target).allowed == listed, category
 
 
 @st.composite

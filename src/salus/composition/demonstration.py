@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +86,21 @@ def run(*, residents: int, seed: int, port: int | None) -> None:
         with state.step("load") as todo:
             if todo:
                 _load(data_dir / "city", progress)
+        drawing = None if "insurance" in state.done else _drawn_apart(data_dir / "city" / "insurance", state)
         with state.step("link") as todo:
             if todo:
                 _link(progress)
         with state.step("derive") as todo:
             if todo:
                 _derive(progress)
+        with state.step("insurance") as todo:
+            if todo:
+                if drawing is not None:
+                    drawing.join()
+                _insure(data_dir / "city" / "insurance", residents, seed, progress)
+        with state.step("prevention") as todo:
+            if todo:
+                _prevent(data_dir / "city", progress)
     from salus.composition import demonstration_accounts
 
     accounts = demonstration_accounts.ensure(data_dir)
@@ -160,6 +171,20 @@ def _link(progress: Progress) -> None:
     progress.update(task, completed=waiting)
 
 
+def _drawn_apart(folder: Path, state: State) -> BaseProcess:
+    """Start a process that works out what of the insurance needs no database; linking leaves it a processor.
+
+    What it leaves undone is done when the insurance is filled.
+    """
+    from salus.composition import demonstration_money
+
+    process = get_context("spawn").Process(
+        target=demonstration_money.work_out, args=(folder, state.residents, state.seed), daemon=True
+    )
+    process.start()
+    return process
+
+
 def _derive(progress: Progress) -> None:
     """Let the registers of persons and the event handlers catch up."""
     from salus.kernel import events
@@ -169,6 +194,25 @@ def _derive(progress: Progress) -> None:
     projecting.catch_up()
     events.dispatch_pending()
     progress.update(task, completed=1, total=1)
+
+
+def _insure(folder: Path, residents: int, seed: int, progress: Progress) -> None:
+    """Let the city's insurance live: members, claims, payments, a settlement, tenders and prices."""
+    from salus.composition import demonstration_insurance, demonstration_money
+
+    demonstration_money.work_out(folder, residents, seed)
+    procurement = demonstration_money.Procurement(seed)
+    procurement.begin()  # the first deadline passes while the rest is entered
+    year = demonstration_insurance.insure(folder, progress)
+    demonstration_money.fill(folder, seed, year, progress)
+    procurement.finish()
+
+
+def _prevent(folder: Path, progress: Progress) -> None:
+    """Let prevention read the record: cases, registers, and the weeks of the city's outbreaks judged."""
+    from salus.composition import demonstration_prevention
+
+    demonstration_prevention.keep(folder, progress)
 
 
 def _report(state: State, folder: Path) -> None:

@@ -75,17 +75,15 @@ def ensure(data_dir: Path) -> dict[str, str]:
 
 def _places() -> dict[str, Place]:
     """Return for each role the place with the most to see."""
-    from salus.kernel.models import District, Institution, Role, Staff
+    from salus.kernel.models import Institution, Role, Staff
 
     hospital = Institution.objects.filter(pk=_first(BUSIEST)).first()
     doctor = Staff.objects.filter(code=_first(MOST_CONTRACTED)).select_related("institution").first()
-    district = hospital.district if hospital else District.objects.first()
     return {
         Role.CLINICIAN: Place(institution=hospital, staff=Staff.objects.filter(institution=hospital).first()),
         Role.MANAGER: Place(institution=hospital),
         Role.VILLAGE_DOCTOR: Place(institution=doctor.institution if doctor else hospital, staff=doctor),
-        Role.EPIDEMIOLOGIST: Place(district=district),
-        Role.RESIDENT: Place(person_id=_first(FULLEST)),
+        Role.RESIDENT: Place(person_id=_first(FULLEST_INSURED) or _first(FULLEST)),
     }
 
 
@@ -96,6 +94,11 @@ BUSIEST = (
 MOST_CONTRACTED = (
     "select c.code from record_contract c join kernel_staff s on s.code = c.code"
     " group by c.code order by count(*) desc, c.code limit 1"
+)
+FULLEST_INSURED = (
+    "select r.person_id from record_resource r join insurance_claim c on c.person_id = r.person_id"
+    " group by r.person_id having count(distinct c.id) >= 3"
+    " order by count(distinct r.source_id) desc, count(distinct c.id) desc, r.person_id limit 1"
 )
 FULLEST = (
     "select person_id from record_resource where person_id is not null"

@@ -20,6 +20,8 @@ class Figures:
     reviews: int
     precision: float
     recall: float
+    members: int
+    claims: int
     by_group: Sequence[tuple[str, ...]] = ()
 
     @property
@@ -39,6 +41,8 @@ class Figures:
             ("Persons found", f"{self.persons:,}"),
             ("  in the truth", f"{self.residents:,}"),
             ("Pairs for review", f"{self.reviews:,}"),
+            ("Insured members", f"{self.members:,}"),
+            ("Claims settled", f"{self.claims:,}"),
             ("Linkage precision", f"{self.precision:.5f}"),
             ("Linkage recall", f"{self.recall:.5f}"),
         ]
@@ -48,6 +52,7 @@ def measure(folder: Path) -> Figures:
     """Count what the databases hold and score the links against the city's truth."""
     from salus.city.score import linkage
     from salus.connect.models import Message, SourceSystem
+    from salus.insurance.models import Claim, Enrolment
     from salus.record.models import Person, PersonStatus, Resource, ReviewPair, ReviewStatus
 
     statuses = {
@@ -64,6 +69,8 @@ def measure(folder: Path) -> Figures:
         reviews=ReviewPair.objects.filter(status=ReviewStatus.OPEN).count(),
         precision=scored.precision,
         recall=scored.recall,
+        members=Enrolment.objects.filter(end_date=None).count(),
+        claims=Claim.objects.count(),
         by_group=scored.by_group,
     )
 

@@ -1,6 +1,7 @@
 """Make an installation ready: databases, translations, static files."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from salus.kernel.collector import calm_collector
 from salus.kernel.errors import SalusError
 
 
-def ensure() -> None:
-    """Set Django up and bring both databases to this version; safe to repeat."""
+def ensure(*, progress: Callable[[str, int, int], None] | None = None, wait: bool = True) -> None:
+    """Set Django up and bring both databases to this version; safe to repeat, and to kill at any moment.
+
+    `progress` is told how far an upgrade of the record is: its name, resources done, and of how many.
+    Without `wait` such an upgrade is left to the background worker, since the record serves meanwhile.
+    """
     compile_translations()
     data_dir = Path(os.environ.get("SALUS_DATA_DIR", "var"))
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -23,26 +28,25 @@ def ensure() -> None:
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
 
+    from salus.kernel.routers import AUDIT_ALIAS
+
     django.setup()
     for alias in settings.DATABASES:
         if settings.DATABASES[alias]["ENGINE"].endswith("postgresql"):
             create_database(settings.DATABASES[alias])
         executor = MigrationExecutor(connections[alias])
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            call_command("migrate", database=alias, interactive=False, verbosity=0)
-    _index()
+        room = "kernel" if alias == AUDIT_ALIAS else None  # the audit's tables are all the kernel's
+        if executor.migration_plan(executor.loader.graph.leaf_nodes(room)):
+            call_command("migrate", *filter(None, [room]), database=alias, interactive=False, verbosity=0)
+    upgrade(progress=progress, seconds=None if wait else 0)
     calm_collector()
 
 
-def _index() -> None:
-    """Build the search index anew when an upgrade changed its rules."""
-    from django.db import connection, transaction
-
+def upgrade(*, progress: Callable[[str, int, int], None] | None = None, seconds: float | None = None) -> bool:
+    """Take the record's data to this version's form, in short steps; return whether it has got there."""
     from salus.record import store
 
-    with transaction.atomic(), connection.cursor() as cursor:
-        if not store.index_is_current(cursor):
-            store.reindex(cursor)
+    return store.run_upgrades(store.UPGRADES, progress=progress or (lambda *_: None), seconds=seconds)
 
 
 def compile_translations() -> None:

@@ -1,4 +1,5 @@
-"""Serve: one process for the pages and the FHIR API, one for the worker, one for the HL7 v2 listener."""
+"""Serve: a process for the pages and the FHIR API, which starts one for the API's writes; one for the
+worker, one for the HL7 v2 listener."""
 
 import ctypes
 import os
@@ -25,6 +26,7 @@ class Child:
 
     name: str
     command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
@@ -33,7 +35,11 @@ class Child:
     def start(self) -> None:
         """Start the process so that it ends when its parent does."""
         parent = os.getpid()
-        self.process = subprocess.Popen(self.command, preexec_fn=lambda: _end_with_parent(parent))  # noqa: S603,PLW1509
+        self.process = subprocess.Popen(  # noqa: S603
+            self.command,
+            env=os.environ | self.environment,
+            preexec_fn=lambda: _end_with_parent(parent),  # noqa: PLW1509
+        )
         self.started = time.monotonic()
 
     def look_after(self) -> None:
@@ -58,7 +64,9 @@ def _end_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def children(host: str, port: int, mllp_port: int | None, *, worker: bool) -> list[Child]:
+def children(
+    host: str, port: int, mllp_port: int | None, *, worker: bool, writes_apart: bool = False
+) -> list[Child]:
     """Return what has to run. The access log is off: addresses of searches can hold identifiers."""
     salus = [sys.executable, "-m", "salus.cli"]
     web = [sys.executable, "-m", "uvicorn", "salus.asgi:application", "--host", host, "--port", str(port)]
@@ -70,7 +78,7 @@ def children(host: str, port: int, mllp_port: int | None, *, worker: bool) -> li
         "--timeout-graceful-shutdown",
         "10",
     ]
-    wanted = [Child("web", web)]
+    wanted = [Child("web", web, {"SALUS_WRITES_APART": "1" if writes_apart else "0"})]
     if worker:
         wanted.append(Child("worker", [*salus, "worker"]))
     if mllp_port is not None:
@@ -79,9 +87,15 @@ def children(host: str, port: int, mllp_port: int | None, *, worker: bool) -> li
     return wanted
 
 
-def run(*, host: str, port: int, mllp_port: int | None, worker: bool) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code."""
-    installation.ensure()
+def run(
+    *, host: str, port: int, mllp_port: int | None, worker: bool, writes_apart: bool | None = None
+) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code.
+
+    `writes_apart`: whether the FHIR API's writes have a process of their own; None: if there is a second
+    processor for it.
+    """
+    installation.ensure(wait=False)
     installation.collect_static()
     stopping = False
 
@@ -91,7 +105,8 @@ def run(*, host: str, port: int, mllp_port: int | None, worker: bool) -> int:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    running = children(host, port, mllp_port, worker=worker)
+    apart = (os.cpu_count() or 1) > 1 if writes_apart is None else writes_apart
+    running = children(host, port, mllp_port, worker=worker, writes_apart=apart)
     shown = f"[{host}]" if ":" in host else host
     said.print(f"Salus serves on http://{shown}:{port}/ — stop with Ctrl-C.")
     while not stopping:

@@ -10,12 +10,13 @@ from salus.composition import installation
 
 def run() -> None:
     """Work until SIGINT or SIGTERM."""
-    installation.ensure()
+    installation.ensure(wait=False)
     stop = threading.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda _signal, _frame: stop.set())
     from salus import subscriptions
     from salus.kernel import audit, events, jobs
+    from salus.record.fhir.subscriptions import delivering
 
     subscriptions.register()
     audit.recover()
@@ -23,6 +24,7 @@ def run() -> None:
         "events": lambda: events.run_dispatcher(stop),
         "scheduler": lambda: jobs.run_scheduler(stop),
         "tasks": lambda: jobs.run_tasks(stop),
+        "subscriptions": lambda: delivering.run(stop),
     }
     threads = [
         threading.Thread(target=_keep_on, args=(loop, stop), name=f"salus-{name}", daemon=True)

@@ -46,6 +46,7 @@ def _read(jobs: Sequence[Job], size: Any, out: Any) -> None:
     from salus.connect.batching import Batcher
     from salus.connect.files import items_of
     from salus.connect.loading import batches, with_last
+    from salus.connect.preparing import make_ready
     from salus.connect.understanding import arrival_of, understand
     from salus.kernel.collector import calm_collector
 
@@ -65,6 +66,7 @@ def _read(jobs: Sequence[Job], size: Any, out: Any) -> None:
                     arrival.item = replace(arrival.item, translation=None)
                     if arrival.prepared is not None:
                         arrival.translation = None
+                        make_ready(profile.code, arrival.prepared)
                     arrivals.append(arrival)
                 pace.size = size.value
                 out.put((job.number, arrivals, batch[-1].read, last))
@@ -125,9 +127,12 @@ def load_files(
     batch. `progress(messages, size)` is told after each batch how many messages it held, and how many
     bytes of all files have been taken in.
     """
+    from django.db import connection
+
     from salus.connect.batching import Batcher
     from salus.connect.loading import Course
     from salus.connect.profiles import profile_of
+    from salus.record import store
 
     pace = Batcher(target=target, start=start)
     jobs = [Job(number, profile_of(source), path, via) for number, (source, path) in enumerate(files)]
@@ -135,19 +140,20 @@ def load_files(
     course: Course | None = None
     number_now, before = -1, 0
     try:
-        for number, arrivals, read, last in reader:
-            if course is None or number != number_now:
-                before += course.load.size if course is not None else 0
-                source, path = files[number]
-                course, number_now = Course(source, path, via=via), number
-            if arrivals is None:
-                yield course.end(str(read))
-                continue
-            outcome = course.take(arrivals, read, last=last)
-            pace.learn(len(arrivals), outcome.held)
-            reader.size.value = pace.size
-            if progress is not None:
-                progress(len(arrivals), before + read)
+        with store.bulk_loading(connection):
+            for number, arrivals, read, last in reader:
+                if course is None or number != number_now:
+                    before += course.load.size if course is not None else 0
+                    source, path = files[number]
+                    course, number_now = Course(source, path, via=via), number
+                if arrivals is None:
+                    yield course.end(str(read))
+                    continue
+                outcome = course.take(arrivals, read, last=last)
+                pace.learn(len(arrivals), outcome.held)
+                reader.size.value = pace.size
+                if progress is not None:
+                    progress(len(arrivals), before + read)
     except BaseException as fault:
         if course is not None and not course.ended:
             course.end(f"stopped: {type(fault).__name__}")

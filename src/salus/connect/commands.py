@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from salus.connect import terminal
+from salus.connect import bulk_commands, terminal
 from salus.connect.mllp import commands as mllp
 from salus.connect.terminal import notes, show
 from salus.kernel.errors import Invalid, SalusError
 
 app = typer.Typer()
 mllp.attach(app)
+bulk_commands.attach(app)
 
 
 @app.callback()

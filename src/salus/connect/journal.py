@@ -1,8 +1,9 @@
 """The REST door: writes that source systems send to the FHIR API are messages like any other."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -10,7 +11,7 @@ from django.db.backends.utils import CursorWrapper
 
 from salus.connect import ledger
 from salus.connect.models import Via
-from salus.record.fhir.journal import Arrival, Opened, Reply
+from salus.record.fhir.journal import Arrival, Closing, Opened, Reply
 
 _LONGEST_KEY = 180
 
@@ -30,6 +31,11 @@ def _digest(arrival: Arrival) -> bytes:
         mark.update(arrival.received.isoformat().encode() + b"\x1f")
     mark.update(arrival.body)
     return mark.digest()
+
+
+def _may_come_again(arrival: Arrival) -> bool:
+    """Tell whether another request can be the same message as this one."""
+    return arrival.repeatable or bool(arrival.request_id)
 
 
 def _key(arrival: Arrival, digest: bytes) -> str:
@@ -70,95 +76,122 @@ def _line(arrival: Arrival, number: int, digest: bytes, status: str) -> ledger.L
     )
 
 
-def _first_reply(cursor: CursorWrapper, source_id: int, key: str) -> tuple[int | None, Reply] | None:
+def _first_replies(
+    cursor: CursorWrapper, source_id: int, keys: Sequence[str]
+) -> dict[str, tuple[int | None, Reply]]:
+    """Return the answers that requests of these keys were given, with their messages."""
+    marks = ", ".join(["%s"] * len(keys))
     cursor.execute(
-        "select message_id, status, headers, body from connect_restanswer where source_id = %s and key = %s",
-        [source_id, key],
+        "select key, message_id, status, headers, body from connect_restanswer"  # noqa: S608 - our own marks
+        f" where source_id = %s and key in ({marks})",
+        [source_id, *keys],
     )
-    row = cursor.fetchone()
-    if row is None:
-        return None
-    headers = orjson.loads(row[2]) if isinstance(row[2], str | bytes) else row[2]
-    return row[0], Reply(row[1], tuple((str(name), str(value)) for name, value in headers), bytes(row[3]))
+    found = {}
+    for key, message_id, status, held, body in cursor.fetchall():
+        headers = orjson.loads(held) if isinstance(held, str | bytes) else held
+        reply = Reply(status, tuple((str(name), str(value)) for name, value in headers), bytes(body))
+        found[key] = message_id, reply
+    return found
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A request that was opened: its line, its key, and the dead letter that it may bring back to life.
+
+    The key is empty where no request can ever be the same message: nobody will ask for its answer.
+    """
+
+    line: ledger.Line
+    key: str
+    revives: int | None = None
 
 
 class ConnectJournal:
     """Keeps REST writes in the ledger; see `record.fhir.journal.Journal`."""
 
-    def open(self, cursor: CursorWrapper, arrival: Arrival) -> Opened:
-        """Keep the raw request in the caller's transaction, or return the reply that its first copy got."""
-        ledger.hold_source(cursor, arrival.source_id)
-        digest = _digest(arrival)
-        key = _key(arrival, digest)
-        first = _first_reply(cursor, arrival.source_id, key)
-        now = datetime.now(UTC)
-        (number,) = ledger.allocate(cursor, 1)
-        if first is not None:
-            line = _line(arrival, number, digest, "repeated")
-            line.repeat_of = first[0]
-            ledger.insert(cursor, [line])
-            ledger.count(cursor, arrival.source_id, [line], now)
-            return Opened(reply=first[1])
-        known = ledger.known_digests(cursor, arrival.source_id, [digest]).get(digest)
-        if known is not None and known.status == "dead":
-            # Refused before and sent again: counted as a repeat, tried anew under its first number.
-            line = _line(arrival, number, digest, "repeated")
-            line.repeat_of = known.id
-            ledger.insert(cursor, [line])
-            ledger.count(cursor, arrival.source_id, [line], now)
-            self._remember(cursor, arrival, key, digest, known.id)
-            return Opened(message_id=known.id)
-        line = _line(arrival, number, digest, "stored")
-        if known is not None:  # came by another door: count it, write it again (which changes nothing)
-            line.status, line.repeat_of, line.raw = "repeated", known.id, None
-        ledger.insert(cursor, [line])
-        ledger.count(cursor, arrival.source_id, [line], now)
-        self._remember(cursor, arrival, key, digest, number)
-        return Opened(message_id=number)
+    def open(self, cursor: CursorWrapper, arrivals: Sequence[Arrival]) -> list[Opened]:
+        """Return the message that each request will be, or the reply that its first copy got."""
+        keyed = [(one, digest := _digest(one), _key(one, digest)) for one in arrivals]
+        numbers = ledger.allocate(cursor, len(arrivals))
+        opened: dict[int, Opened] = {}
+        for source_id in sorted({one.source_id for one in arrivals}):
+            mine = [at for at, one in enumerate(arrivals) if one.source_id == source_id]
+            ledger.hold_source(cursor, source_id)
+            again = [keyed[at] for at in mine if _may_come_again(arrivals[at])]
+            first = _first_replies(cursor, source_id, [key for _, _, key in again]) if again else {}
+            known = ledger.known_digests(cursor, source_id, [digest for _, digest, _ in again])
+            repeats = []
+            for at in mine:
+                one, digest, key = keyed[at]
+                number = numbers[at]
+                before = known.get(digest)
+                if key in first:
+                    line = _line(one, number, digest, "repeated")
+                    line.repeat_of = first[key][0]
+                    repeats.append(line)
+                    opened[at] = Opened(reply=first[key][1])
+                elif before is not None and before.status == "dead":
+                    # Refused before and sent again: counted as a repeat, tried anew under its first number.
+                    line = _line(one, number, digest, "repeated")
+                    line.repeat_of = before.id
+                    opened[at] = Opened(before.id, entry=_Entry(line, key, revives=before.id))
+                else:
+                    line = _line(one, number, digest, "stored")
+                    if before is not None:  # came by another door: counted, written again without effect
+                        line.status, line.repeat_of, line.raw = "repeated", before.id, None
+                    opened[at] = Opened(number, entry=_Entry(line, key if _may_come_again(one) else ""))
+            if repeats:
+                self._keep(cursor, source_id, repeats)
+        return [opened[at] for at in range(len(arrivals))]
 
-    def _remember(
-        self, cursor: CursorWrapper, arrival: Arrival, key: str, digest: bytes, number: int
-    ) -> None:
-        """Keep room for the answer, under the key by which a repeat will be known."""
-        cursor.execute(
-            "insert into connect_restanswer "
-            "(source_id, key, request_digest, message_id, status, headers, body, made_at) "
-            "values (%s, %s, %s, %s, 0, '[]', %s, %s) on conflict (source_id, key) do nothing",
-            [
-                arrival.source_id,
-                key,
-                digest,
-                number,
-                b"",
-                cursor.db.ops.adapt_datetimefield_value(datetime.now(UTC)),
-            ],
-        )
+    def close(self, cursor: CursorWrapper, closings: Sequence[Closing]) -> None:
+        """Keep the requests with what was answered, and how many resources each wrote."""
+        lines: dict[int, list[ledger.Line]] = {}
+        answers = []
+        now = cursor.db.ops.adapt_datetimefield_value(datetime.now(UTC))
+        for closing in closings:
+            entry = closing.opened.entry
+            if not isinstance(entry, _Entry):
+                continue
+            line = entry.line
+            if entry.revives is not None:
+                self._revive(cursor, entry.revives, closing.resources)
+            elif line.status == "stored":
+                line.resources = closing.resources
+            lines.setdefault(line.source_id, []).append(line)
+            if not entry.key:
+                continue
+            headers = orjson.dumps([list(pair) for pair in closing.reply.headers]).decode()
+            answers.append(
+                (line.source_id, entry.key, line.digest, closing.opened.message_id, closing.reply.status)
+                + (headers, closing.reply.body, now)
+            )
+        for source_id, those in lines.items():
+            self._keep(cursor, source_id, those)
+        if answers:
+            cursor.executemany(
+                "insert into connect_restanswer"
+                " (source_id, key, request_digest, message_id, status, headers, body, made_at)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (source_id, key) do nothing",
+                answers,
+            )
 
-    def close(self, cursor: CursorWrapper, message_id: int, reply: Reply, resources: int) -> None:
-        """Note, in the same transaction, what was answered and how many resources were written."""
-        headers: Any = orjson.dumps([list(pair) for pair in reply.headers]).decode()
-        cursor.execute(
-            "update connect_restanswer set status = %s, headers = %s, body = %s where message_id = %s",
-            [reply.status, headers, reply.body, message_id],
-        )
-        cursor.execute(
-            "select source_id, status, received_at from connect_message where id = %s", [message_id]
-        )
-        source_id, status, received = cursor.fetchone()
+    def _keep(self, cursor: CursorWrapper, source_id: int, lines: Sequence[ledger.Line]) -> None:
+        ledger.insert(cursor, lines)
+        ledger.count(cursor, source_id, lines, datetime.now(UTC))
+
+    def _revive(self, cursor: CursorWrapper, message_id: int, resources: int) -> None:
+        """Turn a dead letter into a stored message, and its counts with it."""
+        cursor.execute("select source_id, received_at from connect_message where id = %s", [message_id])
+        source_id, received = cursor.fetchone()
         if isinstance(received, str):
             received = datetime.fromisoformat(received).replace(tzinfo=UTC)
-        day = ledger.city_day(received)
-        if status == "dead":
-            moment = cursor.db.ops.adapt_datetimefield_value(datetime.now(UTC))
-            cursor.execute(
-                "update connect_message set status = 'stored', resolution = 'replayed', resolved_at = %s, "
-                "attempts = attempts + 1 where id = %s",
-                [moment, message_id],
-            )
-            ledger.add_flow(cursor, source_id, day, 1, 0, -1, 0)
-        if status != "repeated" and resources:
-            cursor.execute("update connect_message set resources = %s where id = %s", [resources, message_id])
-            ledger.add_flow(cursor, source_id, day, 0, 0, 0, resources)
+        cursor.execute(
+            "update connect_message set status = 'stored', resolution = 'replayed', resolved_at = %s, "
+            "attempts = attempts + 1, resources = %s where id = %s",
+            [cursor.db.ops.adapt_datetimefield_value(datetime.now(UTC)), resources, message_id],
+        )
+        ledger.add_flow(cursor, source_id, ledger.city_day(received), 1, 0, -1, resources)
 
     def refuse(self, arrival: Arrival, reply: Reply, code: str, reason: str) -> None:
         """Keep a refused request as a dead letter, in its own transaction."""

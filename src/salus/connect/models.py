@@ -177,6 +177,7 @@ class Via(models.TextChoices):
     INBOX = "inbox", _("Watch folder")
     PULL = "pull", _("Database pull")
     PAGE = "page", _("Upload")
+    BULK = "bulk", _("Bulk import")
 
 
 class Message(models.Model):
@@ -347,3 +348,9 @@ class RestAnswer(models.Model):
         """One answer a source and key."""
 
         constraints = (models.UniqueConstraint(fields=("source", "key"), name="connect_one_answer_a_key"),)
+
+
+from salus.connect.bulk_import_models import (  # noqa: E402  after the tables that they name
+    ImportInput as ImportInput,
+)
+from salus.connect.bulk_import_models import ImportJob as ImportJob  # noqa: E402

@@ -18,7 +18,15 @@ from salus.connect.errors import Untranslatable
 from salus.connect.lookups import identifiers_of, look_up, parse_search
 from salus.connect.models import SourceSystem
 from salus.connect.outcomes import audit_entries, line_of, plain, receipt_of, summary
-from salus.connect.preparing import NO_CONDITIONS, Conditions, Prepared, id_of, prepare, settle_pending
+from salus.connect.preparing import (
+    NO_CONDITIONS,
+    Conditions,
+    Prepared,
+    id_of,
+    meta_source,
+    prepare,
+    settle_pending,
+)
 from salus.connect.profiles import profile_of
 from salus.connect.receipts import Incoming, Receipt
 from salus.connect.translation import SourceProfile
@@ -222,7 +230,7 @@ def _write_together(
     others: list[store.Write] = []
     patient_owner: list[Arrival] = []
     other_owner: list[Arrival] = []
-    meta_source = f"urn:salus:source:{source.code}"
+    known_as = meta_source(source.code)
     ensured: set[tuple[str, str]] = set()  # the same ward or doctor comes with each message of a batch
     for arrival in fresh:
         arrival.written, arrival.notes = [], []
@@ -239,7 +247,8 @@ def _write_together(
                 source.pk,
                 arrival.id,
                 draft.source_time,
-                source=meta_source,
+                source=known_as,
+                prepared=draft.ready,
             )
             if write.type == "Patient" and write.method != "delete":
                 patients.append(write)

@@ -1,6 +1,7 @@
 """From a translation to writes: validated, with the platform's ids, references rewritten."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +13,9 @@ from salus.connect.errors import Untranslatable
 from salus.connect.fhir.references import conditional, rewrite
 from salus.connect.lookups import Search, parse_search
 from salus.connect.translation import Entry, Method, Translation
+from salus.kernel.errors import SalusError
 from salus.kernel.ids import server_id
+from salus.record import store
 from salus.record.rules.r4 import kinds
 from salus.record.validate import validate
 
@@ -35,13 +38,17 @@ class Pending:
 
 
 class Draft(NamedTuple):
-    """One resource to write, with the platform's id and references; its message is not numbered yet."""
+    """One resource to write, with the platform's id and references; its message is not numbered yet.
+
+    `ready` is the part of its storing that a second process has done.
+    """
 
     type: str
     id: str
     body: dict[str, Any] | None
     method: Method
     source_time: datetime | None
+    ready: store.Prepared | None = None
 
 
 @dataclass(slots=True)
@@ -166,6 +173,22 @@ def prepare(source_code: str, translation: Translation, conditions: Conditions =
             (id_of(source_code, "Patient", merge.kept), id_of(source_code, "Patient", merge.retired))
         )
     return prepared
+
+
+def make_ready(source_code: str, prepared: Prepared) -> None:
+    """Do the part of storing a message's resources that asks no database; faults are left to the storing."""
+    if prepared.pending:
+        return  # references may change yet
+    for at, draft in enumerate(prepared.writes):
+        if draft.method == "put" and draft.body is not None:
+            with suppress(SalusError):
+                ready = store.prepare(draft.type, draft.id, draft.body, source=meta_source(source_code))
+                prepared.writes[at] = draft._replace(ready=ready)
+
+
+def meta_source(source_code: str) -> str:
+    """Return the `meta.source` of what a source sends."""
+    return f"urn:salus:source:{source_code}"
 
 
 def settle_pending(pending: Sequence[Pending], found: dict[tuple[str, Search], str]) -> list[str]:

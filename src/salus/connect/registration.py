@@ -20,14 +20,17 @@ _REGISTER = frozenset({"integrator", "administrator"})
 
 def register() -> None:
     """Register the REST journal, the sources' credentials, the periodic jobs, the pages and the home card."""
+    from salus.connect import bulk_import, journal
     from salus.connect import jobs as jobs  # importing declares the periodic jobs
-    from salus.connect import journal
     from salus.connect.trust import facts_of
+    from salus.record.fhir import asker
     from salus.record.fhir import journal as rest
     from salus.record.identity import sources as trusted
     from salus.record.smart import tokens
 
     rest.register(journal.ConnectJournal())
+    bulk_import.serve()
+    asker.register_source_check(_in_service)
     trusted.register_lookup(facts_of)
     tokens.register_source_secrets(_by_token)
     tokens.register_source_clients(_by_client)
@@ -52,6 +55,24 @@ def register() -> None:
             30,
         ),
         Page("loads", gettext_lazy("Loads"), "connect:loads", _INTEGRATOR, "messages", "upload", 40),
+        Page(
+            "bulk",
+            gettext_lazy("Exports and imports"),
+            "connect:exports",
+            _INTEGRATOR,
+            "messages",
+            "download",
+            50,
+        ),
+        Page(
+            "subscriptions",
+            gettext_lazy("Subscriptions"),
+            "connect:subscriptions",
+            _INTEGRATOR,
+            "messages",
+            "bell",
+            60,
+        ),
     ):
         navigation.register(page)
     home.register(
@@ -65,6 +86,12 @@ def register() -> None:
             order=10,
         )
     )
+
+
+def _in_service(source_id: int) -> bool:
+    from salus.connect.models import SourceSystem
+
+    return SourceSystem.objects.filter(pk=source_id, active=True).exists()
 
 
 def _identity(credential: "SourceCredential | None") -> "SourceIdentity | None":

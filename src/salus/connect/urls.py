@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from salus.connect.views import loads, messages, sources
+from salus.connect.views import bulk, loads, messages, sources
 
 app_name = "connect"
 urlpatterns = [
@@ -23,6 +23,19 @@ urlpatterns = [
     path("connect/loads/new", loads.upload, name="upload"),
     path("connect/loads/<int:number>", loads.page, name="load"),
     path("connect/loads/<int:number>/undo", loads.undo, name="undo"),
+    path("connect/exports", bulk.exports, name="exports"),
+    path("connect/exports/<int:number>/cancel", bulk.cancel_export, name="cancel-export"),
+    path("connect/imports", bulk.imports, name="imports"),
+    path("connect/imports/<int:number>/cancel", bulk.cancel_import, name="cancel-import"),
+    path("connect/subscriptions", bulk.subscriptions, name="subscriptions"),
+    path("connect/subscriptions/<int:number>", bulk.subscription, name="subscription"),
+    path("connect/subscriptions/<int:number>/again", bulk.send_again, name="send-again"),
+    path(
+        "connect/subscriptions/<int:number>/deliveries/<int:delivery>/again",
+        bulk.send_one_again,
+        name="send-one-again",
+    ),
+    path("connect/subscriptions/<int:number>/stop", bulk.stop, name="stop-subscription"),
     path("connect/uploads/<slug:token>", loads.preview, name="preview"),
     path("connect/uploads/<slug:token>/load", loads.carry_out, name="carry-out"),
 ]

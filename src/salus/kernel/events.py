@@ -22,7 +22,7 @@ from django.utils.translation import gettext_noop as _
 
 from salus.kernel.audit.chain import new_owner, owner_gone
 from salus.kernel.errors import Conflict, NotFound, SalusError
-from salus.kernel.feed import Position, newest, read_after
+from salus.kernel.feed import HORIZON, Position, newest, read_after
 from salus.kernel.models import HandlerCursor, HandlerFailure, OutboxEvent
 
 MAX_ATTEMPTS = 8
@@ -130,10 +130,7 @@ def _due() -> list[str]:
     connection = connections["default"]
     after = "e.seq > c.seq"
     if connection.vendor == "postgresql":
-        after = (
-            "(e.xid, e.seq) > (c.xid, c.seq)"
-            " and e.xid < ((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint"
-        )
+        after = f"(e.xid, e.seq) > (c.xid, c.seq) and e.xid < {HORIZON}"
     with connection.cursor() as cursor:
         cursor.execute(
             "select c.name from kernel_handlercursor c where not c.paused"  # noqa: S608 - constant text

@@ -12,6 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('kernel', '0001_initial'),
+        ('record', '0001_store'),  # after the packages that this one comes after
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

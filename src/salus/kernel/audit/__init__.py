@@ -6,13 +6,14 @@ that was altered, removed, inserted or reordered, a cut tail, and an older datab
 """
 
 from salus.kernel.audit.entries import AuditEntry, entry
-from salus.kernel.audit.intents import Intent, intend, recover, settle, settle_async
+from salus.kernel.audit.intents import Intent, intend, recover, settle, settle_then, settled
 from salus.kernel.audit.verifying import Finding, Report, verify
-from salus.kernel.audit.writer import AuditUnavailable, close, record, record_async
+from salus.kernel.audit.writer import AuditUnavailable, Done, close, record, record_async, record_then
 
 __all__ = [
     "AuditEntry",
     "AuditUnavailable",
+    "Done",
     "Finding",
     "Intent",
     "Report",
@@ -21,8 +22,10 @@ __all__ = [
     "intend",
     "record",
     "record_async",
+    "record_then",
     "recover",
     "settle",
-    "settle_async",
+    "settle_then",
+    "settled",
     "verify",
 ]

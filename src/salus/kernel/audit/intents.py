@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from django.db import connections, transaction
 
 from salus.kernel.audit.chain import ALIAS, Item
 from salus.kernel.audit.entries import AuditEntry, Fields, fields
-from salus.kernel.audit.writer import write_item, write_item_async
+from salus.kernel.audit.writer import Done, write_item, write_items_then
 from salus.kernel.ids import uuid7
 
 _CLEARED_AT_ONCE = 200
@@ -77,12 +77,21 @@ def settle(intent: Intent) -> None:
             _settled.append(intent.id)
 
 
-async def settle_async(intent: Intent) -> None:
-    """As `settle`, for an event loop."""
-    if intent.rows:
-        await write_item_async(Item(intent.rows, intent.id))
-        with _lock:
-            _settled.append(intent.id)
+def settle_then(intents: Sequence[Intent], done: Done) -> None:
+    """As `settle` for several, without waiting: `done` is called by the audit thread, see `record_then`."""
+
+    def written(error: BaseException | None) -> None:
+        if error is None:
+            settled(one.id for one in intents)
+        done(error)
+
+    write_items_then([Item(one.rows, one.id) for one in intents if one.rows], written)
+
+
+def settled(intents: Iterable[UUID]) -> None:
+    """Note that these intents are in a chain, so that this process clears them with those it writes next."""
+    with _lock:
+        _settled.extend(intents)
 
 
 def recover(*, limit: int = 5000, older_than: float = 0.0) -> int:

@@ -26,6 +26,15 @@ ACTIONS: Words = {
     "replay": _("Replayed a message"),
     "discard": _("Discarded a message"),
     "undo": _("Undid a load"),
+    "commit": _("Sealed"),
+    "withdraw": _("Withdrew"),
+    "reveal": _("Opened a sealed bid"),
+    "announce": _("Announced"),
+    "report": _("Reported"),
+    "decide": _("Decided"),
+    "decide-bid": _("Decided on a bid"),
+    "authorize": _("Asked whether an app may use data"),
+    "revoke": _("Took an app's access back"),
 }
 PURPOSES: Words = {
     "TREAT": _("Treatment"),
@@ -35,6 +44,7 @@ PURPOSES: Words = {
     "PUBHLTH": _("Public health"),
     "HSYSADMIN": _("Administration"),
     "PATRQT": _("The resident's own request"),
+    "HRESCH": _("Research"),
 }
 OUTCOMES: Words = {
     "ok": _("Done"),
@@ -47,8 +57,10 @@ TYPES: Words = {
     "Account": _("Account"),
     "AuditEvent": _("Audit"),
     "AllergyIntolerance": _("Allergy"),
+    "Application": _("App"),
     "Appointment": _("Appointment"),
     "CarePlan": _("Care plan"),
+    "Commitment": _("Sealed bid"),
     "Composition": _("Document"),
     "Condition": _("Diagnosis"),
     "Coverage": _("Insurance cover"),
@@ -62,6 +74,7 @@ TYPES: Words = {
     "Flag": _("Flag"),
     "ImagingStudy": _("Imaging study"),
     "Immunization": _("Vaccination"),
+    "Lake": _("The record's tables"),
     "Media": _("Picture or recording"),
     "MedicationAdministration": _("Medicine given"),
     "MedicationDispense": _("Medicine dispensed"),
@@ -73,8 +86,11 @@ TYPES: Words = {
     "Procedure": _("Procedure"),
     "Provenance": _("Where it comes from"),
     "RelatedPerson": _("Relative"),
+    "ResearchCopy": _("Copy for research"),
     "ServiceRequest": _("Order"),
     "Specimen": _("Specimen"),
+    "Supplier": _("Supplier"),
+    "Tender": _("Tender"),
 }
 
 

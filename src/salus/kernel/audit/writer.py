@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import DatabaseError, connections
 from django.utils.translation import gettext_noop as _
@@ -27,6 +27,10 @@ _IDLE = 5.0
 _RETRIES = (0.02, 0.1, 0.3, 1.0, 2.0, 4.0)
 
 
+Done = Callable[[BaseException | None], None]
+"""Told, by the audit thread, that rows are durable (None) or why they are not."""
+
+
 class AuditUnavailable(SalusError):
     """The audit rows could not be stored; the answer must not leave."""
 
@@ -34,7 +38,7 @@ class AuditUnavailable(SalusError):
 class _Batch:
     """Items that will be committed together, and who waits for it."""
 
-    __slots__ = ("done", "error", "items", "loops", "rows")
+    __slots__ = ("done", "error", "items", "loops", "rows", "waiting")
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -42,6 +46,7 @@ class _Batch:
         self.done = threading.Event()
         self.error: BaseException | None = None
         self.loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+        self.waiting: list[Done] = []
 
     def finish(self, error: BaseException | None) -> None:
         self.error = error
@@ -52,6 +57,8 @@ class _Batch:
             except RuntimeError:
                 # The loop was closed: nobody waits there any more.
                 continue
+        for done in self.waiting:
+            done(error)
 
 
 def _resolve(futures: list[asyncio.Future[None]], error: BaseException | None) -> None:
@@ -77,8 +84,13 @@ class Writer:
         self._saved_at = 0.0
         self._synced_at = 0.0
 
-    def submit(self, item: Item, future: asyncio.Future[None] | None = None) -> _Batch:
-        """Put an item into the next batch."""
+    def submit(
+        self,
+        items: Sequence[Item],
+        future: asyncio.Future[None] | None = None,
+        done: Done | None = None,
+    ) -> _Batch:
+        """Put items into the next batch, all into the same; tell the future or `done` when it is written."""
         with self._condition:
             if self._thread is None or not self._thread.is_alive():
                 self._closing = False
@@ -87,8 +99,10 @@ class Writer:
             if not self._batches or self._batches[-1].rows >= BATCH_ROWS:
                 self._batches.append(_Batch())
             batch = self._batches[-1]
-            batch.items.append(item)
-            batch.rows += len(item.rows)
+            batch.items.extend(items)
+            batch.rows += sum(len(item.rows) for item in items)
+            if done is not None:
+                batch.waiting.append(done)
             if future is not None:
                 batch.loops.setdefault(future.get_loop(), []).append(future)
             self._condition.notify()
@@ -243,7 +257,7 @@ def write_item(item: Item) -> None:
     """
     if not item.rows or _inline(item):
         return
-    batch = _current().submit(item)
+    batch = _current().submit([item])
     batch.done.wait()
     if batch.error is not None:
         raise batch.error
@@ -254,8 +268,20 @@ async def write_item_async(item: Item) -> None:
     if not item.rows:
         return
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    _current().submit(item, future)
+    _current().submit([item], future)
     await future
+
+
+def write_items_then(items: Sequence[Item], done: Done) -> None:
+    """Store the rows of all items in one transaction; call `done` when they are durable, or with the error.
+
+    `done` is called by the audit thread and must neither wait nor raise.
+    """
+    written = [item for item in items if item.rows]
+    if all(_inline(item) for item in written):
+        done(None)
+    else:
+        _current().submit(written, done=done)
 
 
 def record(entries: Sequence[AuditEntry]) -> None:
@@ -270,3 +296,8 @@ def record(entries: Sequence[AuditEntry]) -> None:
 async def record_async(entries: Sequence[AuditEntry]) -> None:
     """As `record`, for an event loop: thousands of callers share one commit."""
     await write_item_async(Item([fields(item) for item in entries]))
+
+
+def record_then(entries: Sequence[AuditEntry], done: Done) -> None:
+    """As `record`, without waiting: `done` is called as `write_items_then` says."""
+    write_items_then([Item([fields(item) for item in entries])], done)

@@ -9,6 +9,7 @@ from salus.kernel.models.accounts import (
     SensitiveCategory,
 )
 from salus.kernel.models.audit import AuditChain, AuditIntent, AuditRow, AuditSettled
+from salus.kernel.models.commit_reveal import Commitment, CommitRound
 from salus.kernel.models.registers import (
     District,
     Institution,
@@ -33,6 +34,8 @@ __all__ = [
     "AuditRow",
     "AuditSettled",
     "BreakGlass",
+    "CommitRound",
+    "Commitment",
     "District",
     "HandlerCursor",
     "HandlerFailure",

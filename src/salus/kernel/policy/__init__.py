@@ -3,7 +3,7 @@
 `decide` judges one thing, `scope` gives the filter for a list, and both read `rules/policy.toml`.
 """
 
-from salus.kernel.policy.deciding import decide, permits, require, scope
+from salus.kernel.policy.deciding import decide, opened, permits, require, scope
 from salus.kernel.policy.emergency import begin_break_glass, end_break_glass, review_break_glass
 from salus.kernel.policy.principals import (
     bump_epoch,
@@ -14,11 +14,12 @@ from salus.kernel.policy.principals import (
     principal_for_source,
     system_principal,
 )
-from salus.kernel.policy.providers import Check, FilterSql, register_provider
+from salus.kernel.policy.providers import Check, FilterSql, register_consent, register_provider
 from salus.kernel.policy.rulebook import kind_of
-from salus.kernel.policy.words import ANONYMOUS, Decision, Grant, Principal, Scope, Target
+from salus.kernel.policy.words import ALL_CATEGORIES, ANONYMOUS, Decision, Grant, Principal, Scope, Target
 
 __all__ = [
+    "ALL_CATEGORIES",
     "ANONYMOUS",
     "Check",
     "Decision",
@@ -34,10 +35,12 @@ __all__ = [
     "end_break_glass",
     "forget",
     "kind_of",
+    "opened",
     "permits",
     "principal_for",
     "principal_for_account",
     "principal_for_source",
+    "register_consent",
     "register_provider",
     "require",
     "review_break_glass",

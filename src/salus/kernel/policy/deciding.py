@@ -11,7 +11,16 @@ from django.utils.translation import gettext_noop as _
 from salus.kernel import smart
 from salus.kernel.errors import NotAllowed
 from salus.kernel.policy import providers
-from salus.kernel.policy.rulebook import ANY_ROLE, BOOK, PERSON_KINDS, Rule, kind_of, target_kind
+from salus.kernel.policy.rulebook import (
+    ANY_ROLE,
+    BOOK,
+    CONSENT_ACTIONS,
+    CONSENT_KINDS,
+    PERSON_KINDS,
+    Rule,
+    kind_of,
+    target_kind,
+)
 from salus.kernel.policy.words import (
     ALL_CATEGORIES,
     Decision,
@@ -29,6 +38,7 @@ _NO_SCOPE = Decision(False, "scope", _("The token's scopes do not allow it"))
 _NO_PURPOSE = Decision(False, "purpose", _("A purpose that allows it must be stated"))
 _SENSITIVE = Decision(False, "sensitive", _("The category needs a stronger permission"))
 _NO_RELATION = Decision(False, "condition", _("There is no relation that allows it"))
+_NO_CONSENT = Decision(False, "consent", _("The resident does not allow it"))
 _NO_RULE = Decision(False, "default", _("No role of the account allows it"))
 _CONTEXTS = {"account": frozenset({"patient", "user"}), "source": frozenset({"system"})}
 
@@ -87,6 +97,23 @@ def _opens(principal: Principal, rule: Rule) -> frozenset[str]:
     return rule.opens if rule.opens == ALL_CATEGORIES else rule.opens | principal.sensitive
 
 
+def opened(principal: Principal, action: str, kind: str) -> frozenset[str]:
+    """Return the sensitive categories that the rules of an action on a kind open; `ALL_CATEGORIES` for all.
+
+    For lists of rows that keep their categories themselves; `scope` says which rows of them.
+    """
+    if principal.kind == "system":
+        return ALL_CATEGORIES
+    found = frozenset(principal.sensitive)
+    for rule in BOOK.index.get((kind, action), ()):
+        if rule.role in principal.roles or (rule.role == ANY_ROLE and principal.kind != "anonymous"):
+            opens = _opens(principal if rule.role == ANY_ROLE else principal.within(rule.role), rule)
+            if opens == ALL_CATEGORIES:
+                return opens
+            found |= opens
+    return found
+
+
 def decide(principal: Principal, action: str, target: Target) -> Decision:
     """Say whether the principal may do the action to the target, by which rule, or why not.
 
@@ -109,11 +136,14 @@ def decide(principal: Principal, action: str, target: Target) -> Decision:
             if refusal is _NO_RULE:
                 refusal = _NO_RELATION
             continue
+        opens = _opens(narrowed, rule) if target.categories else ALL_CATEGORIES
+        if opens != ALL_CATEGORIES and not target.categories <= opens:
+            refusal = _SENSITIVE
+            continue
+        if not _consented(rule, narrowed, kind, action, target):
+            refusal = _NO_CONSENT
+            continue
         if target.categories:
-            opens = _opens(narrowed, rule)
-            if opens != ALL_CATEGORIES and not target.categories <= opens:
-                refusal = _SENSITIVE
-                continue
             return Decision(True, rule.name, flags=rule.flags | {"sensitive"})
         return Decision(True, rule.name, flags=rule.flags)
     if (
@@ -130,6 +160,22 @@ def _holds(rule: Rule, principal: Principal, action: str, target: Target) -> boo
     if action == "create" and rule.when == ("source",):
         return principal.source_id is not None and target.source_id in (None, principal.source_id)
     return any(_CHECKS[condition](principal, target) for condition in rule.when)
+
+
+def _asks_consent(rule: Rule, kind: str, action: str) -> bool:
+    return rule.bound and kind in CONSENT_KINDS and action in CONSENT_ACTIONS
+
+
+def _purposes(rule: Rule, principal: Principal) -> tuple[str, ...]:
+    """Return the purposes that a Consent is asked about: the row's own, and the one stated besides."""
+    return tuple(dict.fromkeys(p for p in (rule.purpose, principal.purpose) if p)) or ("TREAT",)
+
+
+def _consented(rule: Rule, principal: Principal, kind: str, action: str, target: Target) -> bool:
+    if target.person_id is None or not _asks_consent(rule, kind, action):
+        return True
+    known = providers.consents()
+    return known is None or known.allowed(principal, _purposes(rule, principal), target)
 
 
 def _glass(principal: Principal, action: str, kind: str) -> bool:
@@ -213,7 +259,10 @@ def scope(principal: Principal, action: str, resource_type: str, *, kind: str | 
             continue
         narrowed = principal if rule.role == ANY_ROLE else principal.within(rule.role)
         flags = rule.flags if flags is None else flags & rule.flags
-        terms.append(Term(rule.name, _with_categories(_rule_fragment(rule, narrowed), rule, narrowed, kind)))
+        build = _with_categories(_rule_fragment(rule, narrowed), rule, narrowed, kind)
+        if _asks_consent(rule, kind, action):
+            build = _with_consent(build, rule, narrowed, resource_type)
+        terms.append(Term(rule.name, build))
     if principal.break_glass and _glass(principal, action, kind):
         terms.append(Term("break_glass", _persons(principal)))
     return Scope(terms=tuple(terms), limits=tuple(limits), flags=flags or frozenset())
@@ -244,6 +293,21 @@ def _with_categories(
         text, values = build(column)
         clean, more = providers.fragment("sensitive", asking, column)
         return f"({text}) and ({clean})", [*values, *more]
+
+    return filtered
+
+
+def _with_consent(
+    build: Callable[[str], Fragment], rule: Rule, principal: Principal, resource_type: str
+) -> Callable[[str], Fragment]:
+    known = providers.consents()
+    if known is None:
+        return build
+
+    def filtered(column: str) -> Fragment:
+        text, values = build(column)
+        free, more = known.allowed_sql(principal, _purposes(rule, principal), resource_type, column)
+        return f"({text}) and ({free})", [*values, *more]
 
     return filtered
 

@@ -21,7 +21,19 @@ class Provider:
     filter_sql: FilterSql
 
 
+Purposes = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """Who knows what residents allowed: of one thing, and as an SQL condition on a list's rows."""
+
+    allowed: Callable[[Principal, Purposes, Target], bool]
+    allowed_sql: Callable[[Principal, Purposes, str, str], Fragment]
+
+
 _providers: dict[str, Provider] = {}
+_consents: list[Consents] = []
 
 
 def register_provider(name: str, *, check: Check, filter_sql: FilterSql) -> None:
@@ -50,3 +62,21 @@ def fragment(name: str, principal: Principal, column: str) -> Fragment:
 def known(name: str) -> bool:
     """Say whether somebody answers this condition."""
     return name in _providers
+
+
+def register_consent(
+    *,
+    allowed: Callable[[Principal, Purposes, Target], bool],
+    allowed_sql: Callable[[Principal, Purposes, str, str], Fragment],
+) -> None:
+    """Register who knows the residents' Consents; registering again replaces.
+
+    `allowed(principal, purposes, target)` and `allowed_sql(principal, purposes, resource_type, column)` must
+    agree; both are asked only where a rule of `rules/policy.toml` says nothing `without_consent`.
+    """
+    _consents[:] = [Consents(allowed, allowed_sql)]
+
+
+def consents() -> Consents | None:
+    """Return who knows the residents' Consents, if anybody is registered."""
+    return _consents[0] if _consents else None

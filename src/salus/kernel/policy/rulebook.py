@@ -10,12 +10,19 @@ from typing import Any
 from salus.kernel.policy.words import Target
 
 ANY_ROLE = "*"
-PERSON_KINDS = frozenset({"person", "clinical", "coverage"})
+PERSON_KINDS = frozenset({"person", "clinical", "coverage", "consent"})
+CONSENT_KINDS = frozenset({"person", "clinical", "coverage"})
+"""Kinds that a Consent can close; the Consents themselves stay open to those who must keep them."""
+CONSENT_ACTIONS = frozenset({"read", "search", "history", "export", "update", "correct", "delete"})
+"""What a Consent can forbid: to see, and to change what is there; that care is recorded is a duty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table for one role."""
+    """One row of the table for one role.
+
+    `purpose` is the purpose that the row serves, and `bound` says that it yields to a resident's Consent.
+    """
 
     name: str
     role: str
@@ -25,6 +32,8 @@ class Rule:
     purposes: frozenset[str]
     opens: frozenset[str]
     flags: frozenset[str]
+    purpose: str = ""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,8 @@ def _rule(row: dict[str, Any], number: int) -> Rule:
         purposes=frozenset(row.get("purposes", ())),
         opens=frozenset(row.get("opens", ())),
         flags=frozenset(row.get("flags", ())),
+        purpose=row.get("serves", ""),
+        bound="without_consent" not in row and bool(CONSENT_KINDS & set(row["kinds"])),
     )
 
 

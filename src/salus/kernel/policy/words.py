@@ -80,7 +80,8 @@ class Target:
     """What is asked for.
 
     `kind` is a kind of `rules/policy.toml` ("aggregate", "dead_letter", …) or "resource", whose kind follows
-    from `resource_type`. `categories` are the sensitive categories of a resource, found by the caller.
+    from `resource_type`. `categories` are the sensitive categories of a resource, found by the caller; `rid`
+    is the store's number of a resource, by which a Consent about single resources is judged.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class Target:
     categories: frozenset[str] = frozenset()
     source_id: int | None = None
     account_id: int | None = None
+    rid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
