@@ -71,6 +71,14 @@ def test_a_role_needs_its_scope(hospital: Institution) -> None:
         services.grant_role(SYSTEM, li, "planner", valid_to=timezone.now() - timedelta(days=1))
 
 
+def test_a_districts_role_reaches_the_whole_city_only_when_that_is_said(hospital: Institution) -> None:
+    chen = services.create_account(SYSTEM, "chen", password=PASSWORD)
+    services.grant_role(SYSTEM, chen, "epidemiologist", whole_city=True)
+    assert not policy.principal_for(chen).bounded_by_district()
+    with pytest.raises(Invalid, match="for a district or for the whole city"):
+        services.grant_role(SYSTEM, chen, "epidemiologist", district=hospital.district, whole_city=True)
+
+
 def test_nobody_gives_himself_a_role_or_locks_himself_out(account: Callable[..., Account]) -> None:
     me = account("wang", "administrator")
     mine = policy.principal_for(me)

@@ -65,7 +65,14 @@ def ensure(data_dir: Path) -> dict[str, str]:
         )
         account.set_password(password)
         account.save(update_fields=["password"])
-        grant_role(principal, account, role.value, institution=place.institution, district=place.district)
+        grant_role(
+            principal,
+            account,
+            role.value,
+            institution=place.institution,
+            district=place.district,
+            whole_city=role == Role.EPIDEMIOLOGIST,
+        )
         accounts[name] = password
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as kept:

@@ -96,6 +96,7 @@ def grant(
     role: Annotated[str, typer.Argument(help="The role.")],
     institution: Annotated[str, typer.Option(help="Code of the institution.")] = "",
     district: Annotated[str, typer.Option(help="Code of the district.")] = "",
+    whole_city: Annotated[bool, typer.Option(help="A role of a district, for all of them.")] = False,
     sensitive: Annotated[
         list[str] | None, typer.Option(help="hiv, mental or reproductive; may be repeated.")
     ] = None,
@@ -114,6 +115,7 @@ def grant(
         role,
         institution=_institution(institution),
         district=_district(district),
+        whole_city=whole_city,
         sensitive=sensitive or [],
         valid_to=ends,
     )

@@ -9,11 +9,8 @@ from django.db import connection, transaction
 
 from salus.kernel.models import District, Institution
 from salus.kernel.policy import Grant, Principal, system_principal
-from salus.prevention.models import FeedCursor
 from salus.prevention.services.notifiable import arising
 from salus.record import identity, store
-from salus.record.models import Change
-from salus.record.rules.r4 import kind_of
 from salus.record.store import Write
 from tests.insurance.claims.world import resident_number
 
@@ -90,21 +87,8 @@ def send(*writes: Write, now: datetime = NOW) -> None:
 
 
 def arise(now: datetime = NOW) -> None:
-    """Let the cases arise that the record speaks of.
-
-    PostgreSQL shows the feed only what has committed, which a test's own transaction never does: there the
-    changes are read past the feed. `test_the_feed_is_read` reads the feed itself on both databases.
-    """
-    if connection.vendor != "postgresql" or not connection.in_atomic_block:
-        arising.catch_up(now=now)
-        return
-    at, _new = FeedCursor.objects.get_or_create(name=arising.NAME)
-    found = list(Change.objects.filter(seq__gt=at.seq).order_by("seq"))
-    kinds = {kind_of("Condition"), kind_of("Observation")}
-    with connection.cursor() as cursor:
-        arising.follow(cursor, list(dict.fromkeys(c.rid for c in found if c.kind in kinds)), now=now)
-    if found:
-        FeedCursor.objects.filter(name=arising.NAME).update(seq=found[-1].seq)
+    """Let the cases arise that the record speaks of."""
+    arising.catch_up(now=now)
 
 
 def build(residents: int = 6) -> World:

@@ -76,13 +76,15 @@ def grant_role(
     *,
     institution: Institution | None = None,
     district: District | None = None,
+    whole_city: bool = False,
     sensitive: Iterable[str] = (),
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
 ) -> RoleGrant:
     """Give a role, for an institution or district (the account's own without one), for a time.
 
-    `sensitive` are SensitiveCategory values that the grant opens. Giving the same role with the same scope
+    A role that belongs to a district goes to the whole city only when `whole_city` says so. `sensitive` are
+    SensitiveCategory values that the grant opens. Giving the same role with the same scope
     again changes the running grant instead of adding one.
 
     Raises:
@@ -93,7 +95,7 @@ def grant_role(
     if principal.account_id is not None and principal.account_id == account.pk:
         raise NotAllowed("grant-self", _("Nobody gives roles to himself"))
     categories = _categories(sensitive)
-    _check_scope(account, role, institution, district)
+    _check_scope(account, role, institution, district, whole_city=whole_city)
     start = valid_from or timezone.now()
     if valid_to is not None and valid_to <= start:
         raise Invalid("grant-times", _("The grant ends before it begins"), where="valid_to")
@@ -220,13 +222,23 @@ def _categories(sensitive: Iterable[str]) -> list[str]:
 
 
 def _check_scope(
-    account: Account, role: str, institution: Institution | None, district: District | None
+    account: Account,
+    role: str,
+    institution: Institution | None,
+    district: District | None,
+    *,
+    whole_city: bool,
 ) -> None:
     if role not in Role.values:
         raise Invalid("role-unknown", _("There is no such role"), where=role)
     if role in _BOUND_TO_INSTITUTION and institution is None and account.institution_id is None:
         raise Invalid("grant-institution", _("The role needs an institution"), where="institution")
-    if role in _BOUND_TO_DISTRICT and district is None and account.district_id is None:
+    placed = district is not None or account.district_id is not None
+    if whole_city and placed:
+        raise Invalid(
+            "grant-whole-city", _("A grant is for a district or for the whole city"), where="whole_city"
+        )
+    if role in _BOUND_TO_DISTRICT and not placed and not whole_city:
         raise Invalid("grant-district", _("The role needs a district"), where="district")
     if role == Role.RESIDENT and account.person_id is None:
         raise Invalid("grant-person", _("The role needs the account's person"), where="person_id")

@@ -146,6 +146,7 @@ class GrantForm(forms.Form):
     role = forms.ChoiceField(label=gettext_lazy("Role"), choices=Role.choices)
     institution = forms.CharField(label=gettext_lazy("Institution's code"), max_length=40, required=False)
     district = forms.CharField(label=gettext_lazy("District's code"), max_length=12, required=False)
+    whole_city = forms.BooleanField(label=gettext_lazy("The whole city"), required=False)
     valid_to = forms.DateField(
         label=gettext_lazy("Last day"), required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
@@ -315,6 +316,7 @@ def restore(request: HttpRequest, number: int, grant_number: int) -> HttpRespons
         services.grant_role(
             access.principal(request), row.account, row.role,
             institution=row.institution, district=row.district, sensitive=row.sensitive.split(),
+            whole_city=row.district is None and row.account.district_id is None,
         )  # fmt: skip
     except SalusError as error:
         messages.error(request, _(error.message))
