@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from salus.insurance.models import Contribution, Enrolment, HouseholdMember
-from salus.insurance.queries import cover
+from salus.insurance.queries import cover, cover_many
 from salus.insurance.queries import fund as asking
 from salus.insurance.services import enrolment
 from salus.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -40,7 +40,7 @@ def test_paying_a_year_twice_enters_it_once_and_paying_back_takes_cover_and_mone
 
 def test_one_and_many_ask_alike(city: City) -> None:
     questions = [
-        cover.Question(n, person, day, service, place.code)
+        cover_many.Question(n, person, day, service, place.code)
         for n, (person, day, service, place) in enumerate(
             (person, day, service, place)
             for person in city.persons
@@ -50,7 +50,7 @@ def test_one_and_many_ask_alike(city: City) -> None:
         )
     ]
     places = {place.code: place for place in city.institutions}
-    many = cover.covered_many(questions).to_pylist()
+    many = cover_many.covered_many(questions).to_pylist()
     for question, row in zip(questions, many, strict=True):
         one = cover.covered(
             SYSTEM, question.person_id, question.day, question.service, places[question.institution]

@@ -2,8 +2,10 @@
 
 from django.db import migrations, models
 
+from salus.kernel import migrating
 
-class Migration(migrations.Migration):
+
+class Migration(migrating.Migration):
     dependencies = [
         ("kernel", "0001_initial"),
     ]

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from salus.kernel import migrating
+
 _NOW = "julianday('now')"
 _PREIMAGE = (
     "'salus-commit-1' || {nl} || r.purpose || {nl} || r.code || {nl} || new.party || {nl} || new.nonce"
@@ -108,7 +110,7 @@ def drop_triggers(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
         editor.execute(statement, params=None)
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [("kernel", "0002_handler_lease")]
 
     operations = [

@@ -1,5 +1,7 @@
 """Which pages of this part stand in the navigation, and what else it registers."""
 
+from typing import Any
+
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -45,13 +47,15 @@ def _tasks(request: HttpRequest) -> list[Figure] | None:
     ]
 
 
+def _live(request: HttpRequest) -> dict[str, Any]:
+    from salus.prevention.pages.emergencies.board import board_context  # loads the charts
+
+    return board_context(request)
+
+
 def register() -> None:
     """Offer the board, its live region and the tasks to the roles that they are for."""
-    from salus.prevention.pages.emergencies import board
-
-    live.register(
-        Region("emergency-board", "prevention/emergencies/_board.html", board.board_context, BOARD, every=5.0)
-    )
+    live.register(Region("emergency-board", "prevention/emergencies/_board.html", _live, BOARD, every=5.0))
     for page in (
         Page("emergencies", _("Emergency board"), "prevention:emergencies", BOARD, "prevention", "warning",
              2),

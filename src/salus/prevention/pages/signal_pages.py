@@ -1,5 +1,7 @@
 """The pages of detection in the navigation, their card and the live state of a run."""
 
+from typing import Any
+
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -23,13 +25,17 @@ def _signals(request: HttpRequest) -> list[Figure]:
     ]
 
 
+def run_context(request: HttpRequest) -> dict[str, Any]:
+    """Return how the latest run of detection stands."""
+    from salus.prevention.models import DetectionRun, RunState
+
+    last = DetectionRun.objects.first()
+    return {"run": last, "running": last is not None and last.state == RunState.RUNNING}
+
+
 def register() -> None:
     """Offer the pages to the roles that they are for."""
-    from salus.prevention.pages.signals import lists
-
-    live.register(
-        Region("detection-run", "prevention/signals/_run.html", lists.run_context, SIGNALS, every=3.0)
-    )
+    live.register(Region("detection-run", "prevention/signals/_run.html", run_context, SIGNALS, every=3.0))
     for page in (
         Page("signals", _("Signals"), "prevention:signals", SIGNALS, "prevention", "warning", 6),
         Page("curve", _("Epidemic curve"), "prevention:curve", CURVE, "prevention", "chart", 8),

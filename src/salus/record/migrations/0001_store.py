@@ -9,6 +9,8 @@ alone, so it lacks that index.
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from salus.kernel import migrating
+
 SQLITE = """
 create table record_resource (
     rid integer primary key, kind smallint not null, id varchar(64) not null, version integer not null,
@@ -110,7 +112,7 @@ def drop_tables(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
         editor.execute(f"drop table record_{table}")
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     initial = True
 
     # Not used. Each change of a table renders anew whatever models hang together with it, in memory, and these

@@ -5,6 +5,7 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 import salus.record.models.identity
+from salus.kernel import migrating
 
 
 def create_keys(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
@@ -20,7 +21,7 @@ def drop_keys(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
     editor.execute("drop table record_blockingkey")
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [
         ("record", "0001_store"),
     ]

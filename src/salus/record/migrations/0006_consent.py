@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import migrations, models
 
+from salus.kernel import migrating
+
 
 def project(apps: Any, schema_editor: Any) -> None:
     """Project the Consents that are stored already."""
@@ -13,7 +15,7 @@ def project(apps: Any, schema_editor: Any) -> None:
         consent.rebuild(cursor)
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [
         ("record", "0005_bulk"),
     ]

@@ -7,6 +7,8 @@ from django.db import migrations, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.utils import DatabaseError
 
+from salus.kernel import migrating
+
 
 def compress(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
     if editor.connection.vendor != "postgresql":
@@ -19,7 +21,7 @@ def compress(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
         return
 
 
-class Migration(migrations.Migration):
+class Migration(migrating.Migration):
     dependencies = [
         ("record", "0006_consent"),
     ]

@@ -179,12 +179,6 @@ def signals(request: HttpRequest) -> HttpResponseBase:
     return Signals(request, rows).respond("prevention/signals/signals.html", context)
 
 
-def run_context(request: HttpRequest) -> dict[str, Any]:
-    """Return how the latest run of detection stands."""
-    last = DetectionRun.objects.first()
-    return {"run": last, "running": last is not None and last.state == RunState.RUNNING}
-
-
 @access.may("create", "signal")
 @require_POST
 def run_now(request: HttpRequest) -> HttpResponseBase:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from pypinyin import Style, lazy_pinyin
-
 MISSING = frozenset(
     "unknown unk null none nil na n/a nan - -- . 不详 未知 无 无名氏 未提供 未填 暂无 不明 拒绝提供".split()
 )
@@ -72,6 +70,8 @@ def text(value: str | None) -> str | None:
 
 @lru_cache(maxsize=65536)
 def _reading(char: str) -> str:
+    from pypinyin import Style, lazy_pinyin  # its tables are large, and few commands read names
+
     return "".join(lazy_pinyin(char, style=Style.NORMAL, errors="ignore")).replace("ü", "v")
 
 
