@@ -33,3 +33,15 @@ def audit_thread_ends() -> Iterator[None]:
     yield
     if audit := sys.modules.get("salus.kernel.audit"):
         audit.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def committed_rows_are_deleted() -> Iterator[None]:
+    """Empty the databases quickly after tests that commit."""
+    from django.test import TransactionTestCase
+
+    from tests.emptying import teardown
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
