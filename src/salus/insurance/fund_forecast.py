@@ -13,7 +13,7 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from salus.insurance.eligibility.dates import add_months
 from salus.kernel.errors import Invalid
@@ -146,7 +146,7 @@ def _half_widths(history: Floats, future: Floats, net: Floats, level: float) -> 
         cross = (rho ** np.abs(np.subtract.outer(ahead, np.arange(len(net))))).sum(axis=0)
         variance = (rho**steps).sum() + weights @ among @ weights - 2 * weights @ cross
         widths[n - 1] = np.sqrt(max(variance, 0.0) * spread)
-    quantile: float = stats.t.ppf(0.5 + level / 2, free)
+    quantile: float = float(stdtrit(free, 0.5 + level / 2))
     return widths * quantile
 
 

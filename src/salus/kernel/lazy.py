@@ -1,10 +1,13 @@
-"""Public names of a package that are imported when they are first asked for (PEP 562).
+"""Modules and public names of a package that are imported when they are first asked for (PEP 562).
 
 A command line that lists every room must not load every room's engines.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
 from typing import Any
 
 
@@ -20,3 +23,20 @@ def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(import_module(homes[name], package), name)
 
     return find
+
+
+def lazy_module(name: str) -> ModuleType:
+    """Return a module that is run when one of its names is first asked for.
+
+    For large libraries of pages that few processes draw. Raises ModuleNotFoundError if there is none.
+    """
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    spec.loader = LazyLoader(spec.loader)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

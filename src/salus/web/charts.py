@@ -4,19 +4,26 @@ A drawing carries class names instead of colours, so that the page's style sheet
 dark; every mark carries a sentence as its label, which a small script shows as a tooltip and reads out.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 from django.template.loader import render_to_string
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from salus.kernel.lazy import lazy_module
 from salus.web.drawing import svg
 from salus.web.tables.columns import display
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = lazy_module("altair")  # large, and only pages that draw need it
 
 Text = str | Promise
 Rows = Sequence[Mapping[str, Any]]

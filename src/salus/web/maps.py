@@ -1,16 +1,23 @@
 """Maps of districts shaded by a figure; small cells are shown as withheld, not as nothing."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from salus.kernel.lazy import lazy_module
 from salus.web.charts import Drawing, LegendEntry, from_altair, source
 from salus.web.drawing import svg
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = lazy_module("altair")  # large, and only pages that draw need it
 
 Text = str | Promise
 WIDTH, HEIGHT = 520, 400

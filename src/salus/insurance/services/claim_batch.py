@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Max
 
 from salus.engine.contract import Engine
-from salus.insurance.adjudication import Results, Rules, adjudicate_batch
+from salus.insurance.adjudication import Rules
 from salus.insurance.adjudication.tables import INPUTS
 from salus.insurance.models import Adjudication, Claim
 from salus.insurance.queries import context, cover
@@ -27,6 +27,9 @@ from salus.kernel.errors import NotFound, SalusError
 from salus.kernel.models import Institution
 from salus.kernel.policy import Principal
 from salus.record.models import Person as Resident
+
+if TYPE_CHECKING:
+    from salus.insurance.adjudication import Results
 
 CHUNK = 20
 """Claims stored in one transaction: short enough for a till to wait for."""
@@ -183,11 +186,13 @@ def _run(
         "claims": [dict(one.claim) for one in ready],
         "claim_lines": [dict(line) for one in ready for line in one.lines],
     }
+    from salus.insurance.adjudication import adjudicate_batch  # loads the engine
+
     results = adjudicate_batch(context.arrow(given), rules, as_of=stamp.as_of, engine=engine)
     return _by_claim(results)
 
 
-def _by_claim(results: Results) -> dict[str, Decided]:
+def _by_claim(results: "Results") -> dict[str, Decided]:
     held: dict[str, dict[str, list[Any]]] = {}
     for name in ("lines", "parts", "findings", "events"):
         held[name] = defaultdict(list)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
 
 from salus.kernel.errors import Invalid
 from salus.prevention.transmission.scoring import QUANTILES
@@ -142,6 +141,8 @@ def _ahead(scaled: Floats, features: Floats, ahead: int, asked: Floats, penalty:
 def _scale(error: Floats, expected: Floats) -> Callable[[Floats], Floats]:
     """Learn the errors' standard deviation: one part for any count, one that falls as counts grow."""
     parts = np.stack([np.ones_like(expected), _small(expected)], axis=1)
+    from scipy.optimize import nnls  # large, and only a fit needs it
+
     share, _ = nnls(parts, error**2)
 
     def scale(at: Floats) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from salus.kernel.errors import Invalid
 from salus.prevention.transmission.scoring import QUANTILES
@@ -65,7 +65,7 @@ def revise(
     # The middle age counts as much as both its neighbours, which are revised with it and tell little more.
     weight = np.where(np.eye(len(now), dtype=bool), 1.0, np.where(near, 0.5, 0.0))
     spread = np.sqrt((weight @ square) / (weight @ (times - 1)))
-    told = stats.t.ppf(np.asarray(levels), (times - 1)[:, None])
+    told = stdtrit((times - 1)[:, None], np.asarray(levels))
     wide = spread * np.sqrt(1 + 1 / times)
     found = np.expm1((np.log1p(now) + mean)[:, None] + wide[:, None] * told)
     return Revised(tuple(levels), np.maximum(found, 0))

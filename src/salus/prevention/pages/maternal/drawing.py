@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 from django.utils.translation import gettext as _
 
+from salus.kernel.lazy import lazy_module
 from salus.prevention.growth import centile
 from salus.prevention.pages.maternal import words
 from salus.prevention.queries.maternal import children
@@ -14,6 +14,11 @@ from salus.prevention.queries.maternal.children import Child
 from salus.web import charts
 from salus.web.charts import Drawing, LegendEntry
 from salus.web.drawing import svg
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = lazy_module("altair")  # large, and only pages that draw need it
 
 _UNITS = {
     "weight-for-age": ("weight", "kg"),

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 from django.utils.translation import gettext as _
 
+from salus.kernel.lazy import lazy_module
 from salus.prevention.models import Case, CaseStatus
 from salus.prevention.queries.notifiable.investigation import DRAWN
 from salus.prevention.surveillance.chains import Chain
 from salus.web import charts
 from salus.web.charts import Drawing, Field, LegendEntry
 from salus.web.drawing import svg
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = lazy_module("altair")  # large, and only pages that draw need it
 
 _ORDER = (CaseStatus.CONFIRMED, CaseStatus.PROBABLE, CaseStatus.SUSPECTED, CaseStatus.DISCARDED)
 _ROW = 20  # units between two rows of a chain

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import altair as alt
 from django.utils.translation import gettext as _
 
+from salus.kernel.lazy import lazy_module
 from salus.kernel.models import District
 from salus.kernel.names import chosen
 from salus.prevention.pages.signals import words
@@ -17,6 +17,11 @@ from salus.prevention.queries.signals.story import AGES, Behind, Point
 from salus.web import charts, maps
 from salus.web.charts import Drawing, Field, LegendEntry
 from salus.web.drawing import svg
+
+if TYPE_CHECKING:
+    import altair as alt
+else:
+    alt = lazy_module("altair")  # large, and only pages that draw need it
 
 
 def _across(kind: str = "T") -> alt.X:
