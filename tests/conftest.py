@@ -35,6 +35,13 @@ def audit_thread_ends() -> Iterator[None]:
         audit.close()
 
 
+@pytest.fixture(autouse=True)
+def districts_are_read_again() -> None:
+    """Forget the districts of the test before: they are kept for ten seconds."""
+    if golden := sys.modules.get("salus.record.identity.golden"):
+        golden.forget_districts()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def committed_rows_are_deleted() -> Iterator[None]:
     """Empty the databases quickly after tests that commit."""

@@ -39,4 +39,7 @@ def teardown(case: Any) -> None:
         if connections[alias].vendor == "postgresql":
             empty(connections[alias])
         else:
-            call_command("flush", verbosity=0, interactive=False, database=alias, inhibit_post_migrate=False)
+            call_command(
+                "flush", verbosity=0, interactive=False, database=alias, reset_sequences=False,
+                inhibit_post_migrate=False,
+            )  # fmt: skip

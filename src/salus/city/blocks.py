@@ -239,9 +239,12 @@ def _tell_contract(t: Telling, sender: tell_fhir.FhirSender, resident: int, minu
 
 def _tell_doses(t: Telling) -> None:
     doses, facts = t.care.vaccinations, rows("vaccines")
-    for k, (resident, minute, row) in enumerate(
-        zip(doses.resident.tolist(), doses.minute.tolist(), doses.row.tolist(), strict=True)
-    ):
+    for k, (resident, minute, told, row) in enumerate(
+        zip(
+            doses.resident.tolist(), doses.minute.tolist(), doses.told.tolist(), doses.row.tolist(),
+            strict=True,
+        )
+    ):  # fmt: skip
         system = t.vaccinator(resident, row)
         if system is None:
             continue
@@ -253,6 +256,7 @@ def _tell_doses(t: Telling) -> None:
             system,
             resident,
             minute,
+            told,
             f"D{t.block.number:04d}{k:06d}",
             int(fact["dose"]),
             (fact["atc"], fact["zh"]),

@@ -65,10 +65,14 @@ class Visits:
 
 @dataclass(slots=True)
 class Vaccinations:
-    """Doses given; `row` is an index into the rules' vaccines."""
+    """Doses given, in the order in which they are told; `row` is an index into the rules' vaccines.
+
+    Those given before the window are told in its first weeks, when the centres copy their books.
+    """
 
     resident: Ints
     minute: Ints
+    told: Ints
     row: Ints
     measles_safe: Ints
     """One element a resident: the day from which measles can do nothing; a day never reached for others."""
@@ -376,7 +380,7 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
     due = np.array([float(row["due_month"]) if row["due_month"] else np.nan for row in facts])
     uptake = table("vaccines", "uptake")[:, 0]
     children = np.flatnonzero((window.start - block.birth) < 7 * 365.25)
-    resident, minute, given = [], [], []
+    resident, minute, told, given = [], [], [], []
     lots = rng.random((len(children), len(facts), 3))
     defaults = np.where(rng.random(len(children)) < 0.05, rng.random(len(children)) * 24, 999.0)
     measles = next(n for n, fact in enumerate(facts) if (fact["vaccine"], fact["dose"]) == ("MMR", "1"))
@@ -390,9 +394,12 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
             day = int(block.birth[child] + due[row] * 30.44 + delay)
             if row == measles:
                 safe[child] = day + 14
-            if max(window.start, block.entry[child]) <= day < min(window.end, block.exit[child]):
+            start, end = max(window.start, block.entry[child]), min(window.end, block.exit[child])
+            copied = max(day, start + 1 + child % 20) if day < start else day
+            if copied < end:
                 resident.append(child)
                 minute.append(day * MINUTES + 500 + int(lots[i, row, 2] * 480))
+                told.append(minute[-1] + (copied - day) * MINUTES)
                 given.append(row)
     for row, fact in enumerate(facts):
         group = fact["due_group"]
@@ -410,13 +417,8 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
             for person in np.flatnonzero(aged & there & (rng.random(len(block)) < uptake[row])).tolist():
                 resident.append(person)
                 minute.append((day + int(rng.random() * 40)) * MINUTES + 500 + int(rng.random() * 480))
+                told.append(minute[-1])
                 given.append(row)
-    order = np.lexsort(
-        (
-            np.array(given, dtype=np.int64),
-            np.array(resident, dtype=np.int64),
-            np.array(minute, dtype=np.int64),
-        )
-    )
-    who, when, what = (np.array(column, dtype=np.int64)[order] for column in (resident, minute, given))
-    return Vaccinations(who, when, what, safe)
+    columns = [np.array(column, dtype=np.int64) for column in (resident, minute, told, given)]
+    order = np.lexsort((columns[3], columns[0], columns[2]))
+    return Vaccinations(*(column[order] for column in columns), safe)

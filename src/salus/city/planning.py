@@ -194,7 +194,7 @@ class Planner:
         called = self.plan.ambulance
         emergency = np.full(int(called.sum()), self.catalogue.by_subject("emergency").index)
         see(emergency, visits.resident[called], visits.start[called] - 60)
-        see(self.vaccinators(), doses.resident, doses.minute)
+        see(self.vaccinators(), doses.resident, doses.told)
         primary = self.care.primary[self.contract_resident]
         see(serving[VISITS][primary], self.contract_resident, self.contract_minute)
         for subject in SUBJECTS:

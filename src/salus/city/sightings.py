@@ -201,13 +201,13 @@ class Witness:
         self._see(
             system[i],
             doses.resident[i],
-            doses.minute[i],
-            arrives=doses.minute[i] + 4,
+            doses.told[i],
+            arrives=doses.told[i] + 4,
             way=ENSURE,
             carries=ADDRESS,
         )
         i = form == TABLE
-        self._see(system[i], doses.resident[i], doses.minute[i], carries=ADDRESS)
+        self._see(system[i], doses.resident[i], doses.told[i], carries=ADDRESS)
 
     def _registers(self) -> None:
         planner = self.planner

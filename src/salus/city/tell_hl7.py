@@ -184,18 +184,19 @@ def tell_dose(
     system: System,
     resident: int,
     minute: int,
+    told: int,
     key: str,
     dose: int,
     vaccine: tuple[str, str],
     lot: str,
 ) -> None:
-    """Send VXU^V04."""
-    chart, sheet = t.charted(system, resident, minute)
+    """Send VXU^V04 of a dose given at `minute`, when it is told."""
+    chart, sheet = t.charted(system, resident, told)
     place = t.place(t.vaccination_place(resident))
     doctor = t.doctors[t.heads[place.index][0]]
     t.outbox.send(
-        system, minute + 4,
-        hl7.vxu(system, (place.code, place.name), t.outbox.control(system), minute + 4, minute,
+        system, told + 4,
+        hl7.vxu(system, (place.code, place.name), t.outbox.control(system), told + 4, minute,
         hl7.pid(system, chart.number, sheet), dose, vaccine,
                 lot, key, hl7.person(*doctor)),
     )  # fmt: skip

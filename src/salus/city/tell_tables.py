@@ -103,20 +103,21 @@ def tell_dose(
     system: System,
     resident: int,
     minute: int,
+    told: int,
     key: str,
     dose: int,
     vaccine: tuple[str, str],
     lot: str,
 ) -> None:
-    """Write a row of vaccinations."""
-    cells, _ = _who(t, system, resident, minute)
+    """Write a row of vaccinations: a dose given at `minute`, when it is told."""
+    cells, _ = _who(t, system, resident, told)
     place = t.place(t.vaccination_place(resident))
     cells |= {
         "dose_id": key, "vaccine": code_list(system.dialect, "vaccine").local[vaccine[0]],
         "vaccinename": vaccine[1], "dose": str(dose),
         "lot": lot, "when": time_text(system.dialect, minute), "org": place.code, "orgname": place.name,
     }  # fmt: skip
-    t.outbox.row(system, minute, "vaccinations", cells)
+    t.outbox.row(system, told, "vaccinations", cells)
 
 
 def tell_ambulance(t: Telling, system: System, visit: Happening) -> None:

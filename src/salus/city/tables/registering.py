@@ -134,7 +134,7 @@ def immunization(s: Story) -> pa.Table:
             }  # fmt: skip
         table.add(
             len(i), immunization_id=s.ids("Immunization", here, key), source_system=s.source(here),
-            patient_id=s.whose(here, resident, minute), status="completed",
+            patient_id=s.whose(here, resident, doses.told[i]), status="completed",
             **coded("vaccine_", "atc", atc, texts([fact["zh"] for fact in facts])[row]),
             occurrence_time=moments(minute), lot_number=texts(lots), **more,
         )  # fmt: skip
