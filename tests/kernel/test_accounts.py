@@ -71,12 +71,13 @@ def test_a_role_needs_its_scope(hospital: Institution) -> None:
         services.grant_role(SYSTEM, li, "planner", valid_to=timezone.now() - timedelta(days=1))
 
 
-def test_a_districts_role_reaches_the_whole_city_only_when_that_is_said(hospital: Institution) -> None:
+def test_a_districts_role_reaches_the_whole_city_only_when_that_is_said() -> None:
+    district = District.objects.create(code="110101", name="东城区")
     chen = services.create_account(SYSTEM, "chen", password=PASSWORD)
     services.grant_role(SYSTEM, chen, "epidemiologist", whole_city=True)
     assert not policy.principal_for(chen).bounded_by_district()
     with pytest.raises(Invalid, match="for a district or for the whole city"):
-        services.grant_role(SYSTEM, chen, "epidemiologist", district=hospital.district, whole_city=True)
+        services.grant_role(SYSTEM, chen, "epidemiologist", district=district, whole_city=True)
 
 
 def test_nobody_gives_himself_a_role_or_locks_himself_out(account: Callable[..., Account]) -> None:
@@ -255,6 +256,11 @@ def test_a_role_is_notified_where_it_works(hospital: Institution, account: Calla
     assert notifications.notify_role("manager", "t", "x") == 3
     assert notifications.notify_role("manager", "t", "x", institution_id=hospital.pk) == 1
     assert notifications.notify_role("manager", "t", "x", district_code="110101") == 1
+    account("e", grants=[{"role": "epidemiologist", "district": district}])
+    other = District.objects.create(code="110102", name="西城区")
+    account("f", grants=[{"role": "epidemiologist", "district": other}])
+    account("g", "epidemiologist")  # of the whole city
+    assert notifications.notify_role("epidemiologist", "t", "x", district_code="110101") == 2
 
 
 def test_accounts_are_listed_for_administrators_only(account: Callable[..., Account]) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from salus.kernel.models import Account, Notification, RoleGrant
+from salus.kernel.models.accounts import DISTRICT_ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ def notify_role(
     urgent: bool = False,
     key: str | None = None,
 ) -> int:
-    """Notify everybody who holds a role now, at one institution or in one district if given."""
+    """Notify everybody who holds a role now, at one institution or in one district if given.
+
+    Who holds a district's role for the whole city is told of every district.
+    """
     now = timezone.now()
     grants = RoleGrant.objects.filter(
         role=role, valid_from__lte=now, account__is_active=True, account__locked=False
@@ -98,7 +102,10 @@ def notify_role(
             Q(institution=institution_id) | Q(institution=None, account__institution=institution_id)
         )
     if district_code is not None:
-        grants = grants.filter(Q(district=district_code) | Q(district=None, account__district=district_code))
+        there = Q(district=district_code) | Q(district=None, account__district=district_code)
+        if role in DISTRICT_ROLES:
+            there |= Q(district=None, account__district=None)
+        grants = grants.filter(there)
     ids = set(grants.values_list("account_id", flat=True))
     return notify_many(ids, kind, text, params, link=link, urgent=urgent, key=key)
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from salus.kernel import notifications
 from salus.kernel.errors import NotAllowed
+from salus.kernel.models import Account, RoleGrant
 from salus.kernel.policy import Grant, Principal
 from salus.prevention.models import Alarm, DetectionRun, Signal, SignalWeek
 from salus.prevention.services.signals import running
@@ -38,12 +40,19 @@ def test_a_planted_outbreak_is_found_where_it_is_and_continues() -> None:
 
 def test_a_run_repeated_changes_nothing_and_later_data_take_a_signal_back() -> None:
     city = world.build(Planted("mumps", "440105", 1, (14,)), diseases=("mumps",))
+    readers = [Account.objects.create(username=name) for name in ("of-the-city", "there", "elsewhere")]
+    for reader, district in zip(readers, (None, "440105", "440103"), strict=True):
+        RoleGrant.objects.create(account=reader, role="epidemiologist", district_id=district)
     running.run(SYSTEM, now=city.now)
+    signal = Signal.objects.get(district_code="440105")
+    assert [notifications.unread_count(one.pk) for one in readers] == [1, 1, 0]
+    assert notifications.inbox(readers[1].pk)[0].link == f"/prevention/signals/{signal.pk}/"
     once = list(Signal.objects.values("pk", "observed", "pvalue", "first_week", "weeks"))
     alarms = Alarm.objects.count()
     running.run(SYSTEM, now=city.now)
     assert list(Signal.objects.values("pk", "observed", "pvalue", "first_week", "weeks")) == once
     assert Alarm.objects.count() == alarms
+    assert [notifications.unread_count(one.pk) for one in readers] == [1, 1, 0]  # each signal once
     assert SignalWeek.objects.count() == len(once)
     from salus.prevention.models import Case
 

@@ -29,6 +29,10 @@ class Role(models.TextChoices):
     ADMINISTRATOR = "administrator", _("Administrator of accounts")
 
 
+DISTRICT_ROLES = frozenset({Role.EPIDEMIOLOGIST})
+"""Roles that belong to a district; a grant of one that names none is for the whole city."""
+
+
 class SensitiveCategory(models.TextChoices):
     """Categories of health data that need a stronger permission."""
 

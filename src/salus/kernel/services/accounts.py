@@ -18,10 +18,10 @@ from django.utils.translation import gettext_noop as _
 from salus.kernel import audit
 from salus.kernel.errors import Conflict, Invalid, NotAllowed, NotFound
 from salus.kernel.models import Account, District, Institution, Role, RoleGrant, SensitiveCategory, Staff
+from salus.kernel.models.accounts import DISTRICT_ROLES
 from salus.kernel.policy import Principal, Target, require
 
 _BOUND_TO_INSTITUTION = frozenset({Role.VILLAGE_DOCTOR, Role.CLINICIAN, Role.MANAGER})
-_BOUND_TO_DISTRICT = frozenset({Role.EPIDEMIOLOGIST})
 
 
 def create_account(
@@ -238,7 +238,7 @@ def _check_scope(
         raise Invalid(
             "grant-whole-city", _("A grant is for a district or for the whole city"), where="whole_city"
         )
-    if role in _BOUND_TO_DISTRICT and not placed and not whole_city:
+    if role in DISTRICT_ROLES and not placed and not whole_city:
         raise Invalid("grant-district", _("The role needs a district"), where="district")
     if role == Role.RESIDENT and account.person_id is None:
         raise Invalid("grant-person", _("The role needs the account's person"), where="person_id")

@@ -15,14 +15,15 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop as _
 
-from salus.kernel import audit, policy
+from salus.kernel import audit, notifications, policy
 from salus.kernel.errors import Conflict
 from salus.kernel.events import describe
 from salus.kernel.jobs import periodic
 from salus.kernel.policy import Principal, Target, system_principal
 from salus.prevention.detection.hierarchy import benjamini_hochberg, signals
 from salus.prevention.detection.uses import Uses
-from salus.prevention.models import Alarm, DetectionRun, RunState
+from salus.prevention.models import Alarm, DetectionRun, RunState, Signal
+from salus.prevention.queries.notifiable.diseases import catalogue
 from salus.prevention.queries.signals import grid as counting
 from salus.prevention.queries.signals.settings import in_use
 from salus.prevention.services.signals import keeping
@@ -219,13 +220,30 @@ def _keep(
         for start in range(0, len(alarms), BATCH):
             Alarm.objects.bulk_create(alarms[start : start + BATCH])
     with transaction.atomic(), connection.cursor() as cursor:
-        keeping.keep(made, findings, told)
+        tell(made, keeping.keep(made, findings, told))
         detail = {"did": "found", "signals": len(findings), "alarms": len(alarms)}
         entry = audit.entry(
             principal, "update", resource_type="DetectionRun", resource_id=str(made.pk), detail=detail
         )
         intent = audit.intend(cursor, [entry])
     audit.settle(intent)
+
+
+def tell(made: DetectionRun, signals_: list[Signal]) -> int:
+    """Notify epidemiologists of signals that this run found first, each once; return how many were told."""
+    known = catalogue()
+    done = 0
+    for signal in signals_:
+        if signal.first_week != made.week or signal.weeks != 1 or signal.verdict:
+            continue
+        disease = known.get(signal.disease)
+        done += notifications.notify_role(
+            "epidemiologist", "prevention", _("%(disease)s: more cases than past years lead to expect"),
+            {"disease": disease.name if disease else signal.disease},
+            link=f"/prevention/signals/{signal.pk}/", key=f"prevention.signal:{signal.pk}",
+            district_code=signal.district_code or None,
+        )  # fmt: skip
+    return done
 
 
 @periodic(every=timedelta(days=1), name="prevention.signals")
