@@ -421,4 +421,5 @@ def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -
                 given.append(row)
     columns = [np.array(column, dtype=np.int64) for column in (resident, minute, told, given)]
     order = np.lexsort((columns[3], columns[0], columns[2]))
-    return Vaccinations(*(column[order] for column in columns), safe)
+    who, when, heard, what = (column[order] for column in columns)
+    return Vaccinations(who, when, heard, what, safe)

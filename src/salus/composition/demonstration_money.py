@@ -341,8 +341,13 @@ def _now() -> datetime:
 
 def fill(folder: Path, seed: int, year: int, progress: Progress) -> None:
     """Settle by group, set prices and finish what was begun, as the office would at the year's end."""
-    task = progress.add_task("Settlement and prices", total=2)
+    task = progress.add_task("Settlement and prices", total=3)
     settle_by_group(folder, year)
     progress.update(task, advance=1)
     set_prices(folder, seed, year)
+    progress.update(task, advance=1)
+    from salus.insurance.services import review
+    from salus.kernel.policy import system_principal
+
+    review.run(system_principal(OFFICE), since=date(year, 1, 1), until=date(year, 12, 31), now=_now())
     progress.update(task, advance=1)

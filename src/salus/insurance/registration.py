@@ -7,6 +7,7 @@ def register() -> None:
 
     cover_pages.register()
     from salus.insurance.pages import settlement_pages
+    from salus.insurance.services import review  # noqa: F401 - declares its periodic job
 
     settlement_pages.register()
     from salus.insurance.pages.procurement import registration as procurement

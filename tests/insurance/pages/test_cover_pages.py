@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from salus.insurance.models import Claim, FreeTreatment, Fund, PaymentBatch
+from salus.insurance.models import Claim, FreeTreatment, Fund, PaymentBatch, Suspicion
 from salus.insurance.services import claims, follow_up, funds, ledger, payments
 from salus.insurance.services.ledger import Move
 from salus.kernel.errors import Conflict
@@ -57,6 +57,11 @@ def city(db: None) -> City:
         person_id=made.poor, illness="stomach_cancer", institution=made.institutions[2],
         claim=Claim.objects.all()[0], opened_on=date(2026, 1, 5), due=date(2026, 2, 4),
     )  # fmt: skip
+    Suspicion.objects.create(
+        claim=Claim.objects.all()[0], other=Claim.objects.all()[1], kind="duplicate", what="X1",
+        probability=0.93, false_share=0.07, found_at=now,
+        measures={"x1": 1.0, "x2": 0.0, "x3": 0.0, "x4": 0.0, "x5": 0.0, "x6": 1.0},
+    )  # fmt: skip
     for name, role in (("officer", "fund_officer"), ("colleague", "fund_officer"), ("planner", "planner")):
         make_account(name, role)
     for name, role in (("manager", "manager"), ("doctor", "clinician")):
@@ -70,12 +75,13 @@ def city(db: None) -> City:
 def pages(city: City) -> dict[str, list[str]]:
     claim = Claim.objects.filter(outcome="paid").order_by("pk")[0].pk
     batch, treatment = PaymentBatch.objects.get().pk, FreeTreatment.objects.get().pk
+    suspected = Suspicion.objects.get().pk
     return {
         "officer": [
             "/insurance/fund/", "/insurance/fund/?fund=aid", "/insurance/claims/",
             f"/insurance/claims/{claim}/",
             "/insurance/payments/", "/insurance/payments/prepare/", f"/insurance/payments/{batch}/",
-            "/insurance/free-treatment/",
+            "/insurance/free-treatment/", "/insurance/review/", f"/insurance/review/{suspected}/",
         ],
         "resident": ["/my/claims/", f"/insurance/claims/{claim}/"],
         "doctor": ["/insurance/free-treatment/", f"/insurance/free-treatment/{treatment}/"],

@@ -75,8 +75,11 @@ from salus.insurance.models.procurement import (
     TenderDecision,
     TenderGroup,
 )
+from salus.insurance.models.review import ReviewVerdict, Suspicion
 
 __all__ = [
+    "ReviewVerdict",
+    "Suspicion",
     "AccumulatorEvent",
     "Adjudication",
     "AdjudicationFinding",

@@ -14,6 +14,14 @@ FOLLOWERS = frozenset({"clinician", "fund_officer"})
 RESIDENT = frozenset({"resident"})
 
 
+def _suspicions(request: HttpRequest) -> list[Figure]:
+    from salus.insurance.pages.claims import payer
+    from salus.insurance.queries import review
+
+    waiting = review.visible(payer(request)).filter(verdict="", probability__gte=0.5).count()
+    return [Figure(str(waiting), _("more likely than not"), "warn" if waiting else "ok")]
+
+
 def _nothing(request: HttpRequest) -> list[Figure]:
     return []
 
@@ -27,6 +35,8 @@ def register() -> None:
         Page("fund", _("Funds"), "insurance:fund", FUND, "insurance", "chart", 10),
         Page("members", _("Members"), "insurance:members", OFFICER, "insurance", "people", 15),
         Page("claims", _("Claims"), "insurance:claims", OFFICER, "insurance", "page", 20),
+        Page("suspicions", _("Suspicious claims"), "insurance:suspicions", OFFICER, "insurance", "search",
+             25),
         Page("payments", _("Payments to institutions"), "insurance:payments", PAID, "insurance",
              "building", 30),
         Page("treatments", _("Free treatment: follow-up"), "insurance:treatments", FOLLOWERS, "insurance",
@@ -38,6 +48,12 @@ def register() -> None:
         Card(
             "my-claims", _("What I paid and why"), RESIDENT, "insurance:my-claims", _nothing,
             _("Every claim of yours, line by line: who paid, how much, and by which rule."), "page", 40,
+        )
+    )  # fmt: skip
+    home.register(
+        Card(
+            "suspicions", _("Suspicious claims"), OFFICER, "insurance:suspicions", _suspicions,
+            _("Claims that look miscoded or false, the likeliest first, with the evidence."), "search", 20,
         )
     )  # fmt: skip
     home.register(

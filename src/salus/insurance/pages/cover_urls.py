@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from salus.insurance.api import api
-from salus.insurance.pages import claims, follow_up, fund, members
+from salus.insurance.pages import claims, follow_up, fund, members, review
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/insurance/", api.urls),
@@ -22,6 +22,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("insurance/contributions/<int:number>/pay-back/", members.pay_back, name="contribution-back"),
     path("insurance/claims/", claims.claims, name="claims"),
     path("insurance/claims/<int:number>/", claims.claim, name="claim"),
+    path("insurance/review/", review.suspicions, name="suspicions"),
+    path("insurance/review/run/", review.run_now, name="review-run"),
+    path("insurance/review/<int:number>/", review.suspicion, name="suspicion"),
+    path("insurance/review/<int:number>/undo/", review.take_back, name="suspicion-undo"),
     path("insurance/free-treatment/", follow_up.treatments, name="treatments"),
     path("insurance/free-treatment/<int:number>/", follow_up.treatment, name="treatment"),
     path("my/claims/", claims.mine, name="my-claims"),

@@ -131,6 +131,19 @@ def review(
 
     `known` are kinds with weights of one's own; rows under the probability `least` are left out.
     """
+    whole = ranked(engine, sources, progress, known=known, least=least)
+    return whole.select([name for name, _ in OUTPUT])
+
+
+def ranked(
+    engine: Engine,
+    sources: Mapping[str, Source],
+    progress: Progress | None = None,
+    *,
+    known: tuple[Kind, ...] | None = None,
+    least: float = LEAST,
+) -> pa.Table:
+    """Return the list of `review` with the measures (`tables.MEASURES`) of each row beside it."""
     measured = candidates(engine, sources, progress)
     parts = []
     for kind in known or kinds():
@@ -145,8 +158,7 @@ def review(
     expected = 1 - joined.column("probability").to_numpy()
     place = np.arange(1, joined.num_rows + 1)
     joined = joined.append_column("place", pa.array(place))
-    joined = joined.append_column("false_share", pa.array(np.cumsum(expected) / place))
-    return joined.select([name for name, _ in OUTPUT])
+    return joined.append_column("false_share", pa.array(np.cumsum(expected) / place))
 
 
 def _listed(kind: Kind, table: pa.Table, chance: Floats, chosen: NDArray[np.int64]) -> pa.Table:
@@ -160,5 +172,6 @@ def _listed(kind: Kind, table: pa.Table, chance: Floats, chosen: NDArray[np.int6
             "kind": rows.column("kind"), "claim_id": rows.column("claim_id"),
             "other_claim_id": rows.column("other"), "what": rows.column("what"),
             "probability": pa.array(np.round(chance[chosen], 6)), "evidence": pa.array(words, pa.string()),
+            **{x: rows.column(x) for x in MEASURES},
         }
     )  # fmt: skip

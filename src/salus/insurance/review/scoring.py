@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,7 @@ class Kind:
     name_en: str
     name_zh: str
     evidence: str
+    evidence_zh: str
     weights: tuple[float, ...]
 
 
@@ -69,7 +71,15 @@ def read_kinds(weights: list[dict[str, str]]) -> tuple[Kind, ...]:
                 where=f"row {line}", fix="Columns are kind, term and weight; see --schema",
             ) from None  # fmt: skip
     return tuple(
-        Kind(r["kind"], r["job"], r["name_en"], r["name_zh"], r["evidence"], tuple(found[r["kind"]]))
+        Kind(
+            r["kind"],
+            r["job"],
+            r["name_en"],
+            r["name_zh"],
+            r["evidence"],
+            r["evidence_zh"],
+            tuple(found[r["kind"]]),
+        )
         for r in facts
     )
 
@@ -135,7 +145,10 @@ def measures_of(table: pa.Table) -> Floats:
     return np.stack([table.column(x).to_numpy().astype(float) for x in MEASURES], axis=1)
 
 
-def evidence(kind: Kind, what: str, other: str, values: Mapping[str, float]) -> str:
+def evidence(
+    kind: Kind, what: str, other: str, values: Mapping[str, float], language: Literal["en", "zh"] = "en"
+) -> str:
     """Return the words of a row's evidence; ratios are given back from their logarithms."""
     known = {**values, **{f"r{x[1:]}": float(np.exp(min(values[x], 20.0))) for x in MEASURES}}
-    return kind.evidence.format(what=what, other=other, **known)
+    words = kind.evidence_zh if language == "zh" else kind.evidence
+    return words.format(what=what, other=other, **known)
