@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
@@ -196,9 +197,11 @@ def test_without_a_connection_a_visit_is_taken_in_once_and_a_later_one_shows_bot
     first, again = form.apply(sent), form.apply(sent)
     assert first.version == again.version
     assert ServiceGiven.objects.filter(entry=number).count() == 1
-    held = form.version(doctor, subject.key)
+    with transaction.atomic():  # as when a form is received: the row is locked
+        held = form.version(doctor, subject.key)
+        elsewhere = form.version(village_doctor(worked.west), subject.key)
     assert held is not None and held.version == first.version and held.values["systolic"] == 128
-    assert form.version(village_doctor(worked.west), subject.key) is None
+    assert elsewhere is None
 
 
 def test_a_resident_is_registered_by_hand_by_her_number(city: World) -> None:
