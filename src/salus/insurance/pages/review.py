@@ -23,6 +23,7 @@ from salus.kernel import audit, policy
 from salus.kernel.errors import NotFound, SalusError
 from salus.kernel.jobs import run_periodic
 from salus.kernel.money import format_yuan
+from salus.kernel.names import chosen
 from salus.kernel.policy import Target
 from salus.web import access, undo
 from salus.web.tables import ChoiceFilter, Column, Table
@@ -57,7 +58,10 @@ class Suspicions(Table):
             value=lambda row: f"{row.probability:.0%}",
         ),
         Column("evidence", gettext_lazy("Evidence"), wide=True, value=reading.words),
-        Column("claim__institution__name", gettext_lazy("Institution"), sort="claim__institution__name"),
+        Column(
+            "institution", gettext_lazy("Institution"), sort="claim__institution__name",
+            value=lambda row: chosen(row.claim.institution.name, row.claim.institution.name_en),
+        ),
         Column("department", gettext_lazy("Department"), optional=True),
         Column("claim__discharged", gettext_lazy("Day"), kind="day", sort="claim__discharged"),
         Column(
