@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from salus.kernel.models import OutboxEvent
-from salus.prevention.models import DueService, EntryState, ProgrammeEntry
+from salus.prevention.models import DueService, EntryState, ProgrammeEntry, ServiceGiven
 from salus.prevention.services.programme import arising, refreshing
 from salus.record import store
 from salus.record.registers import projecting
@@ -90,6 +90,54 @@ def test_a_newborn_is_registered_for_what_children_are_owed(city: World) -> None
     assert [row[0] for row in entries()] == ["child", "immunisation", "newborn"]
     arising.nightly(now=datetime.fromisoformat("2026-03-29T09:00:00+00:00"))
     assert entries(programme="newborn")[0][1] == "closed"
+
+
+def dose(number: int, code: str, day: str, name: str = "", status: str = "completed") -> Write:
+    """Return a dose as an institution sends it."""
+    coding = {"system": "http://www.whocc.no/atc", "code": code, "display": name}
+    body = {
+        "resourceType": "Immunization", "status": status, "vaccineCode": {"coding": [coding]},
+        "patient": {"reference": "Patient/n10"}, "occurrenceDateTime": day, "lotNumber": f"L{number}",
+    }  # fmt: skip
+    return Write("Immunization", f"i{number}", body, source_id=1)
+
+
+def test_doses_of_the_record_count_and_are_taken_back_with_it(city: World) -> None:
+    write(patient(10, birth="2025-12-01"))
+    arising.nightly(now=NOW)
+
+    def due() -> dict[str, tuple[int, date]]:
+        rows = DueService.objects.filter(programme="immunisation")
+        return {
+            service: (counted, on)
+            for service, counted, on in rows.values_list("service", "counted", "due_on")
+        }
+
+    assert due()["HepB"] == (0, date(2025, 12, 1))
+    sent = [
+        dose(1, "J07BC01", "2025-12-01T09:00:00+08:00"),
+        dose(2, "J07BC01", "2026-01-02"),
+        dose(3, "J07AN01", "2025-12-01"),
+        dose(4, "J07BB02", "2026-01-02"),  # influenza: in no schedule
+        dose(5, "J07BC02", "2026-01-02", "甲型肝炎减毒活疫苗"),
+        dose(6, "J07BF03", "2026-02-02", status="not-done"),
+    ]
+    send(*sent)
+    assert due()["HepB"] == (2, date(2026, 6, 1)) and "BCG" not in due()  # the third at six months
+    held = ServiceGiven.objects.order_by("rid").values_list("product", "day", "values")
+    assert list(held) == [
+        ("HepB", date(2025, 12, 1), {"batch": "L1"}),
+        ("HepB", date(2026, 1, 2), {"batch": "L2"}),
+        ("BCG", date(2025, 12, 1), {"batch": "L3"}),
+        ("HepA-L", date(2026, 1, 2), {"batch": "L5"}),
+    ]
+    send(*sent)
+    assert ServiceGiven.objects.count() == 4
+    send(dose(2, "J07BC01", "2026-01-02", status="entered-in-error"))
+    assert due()["HepB"] == (1, date(2026, 1, 1))
+    send(dose(2, "J07BC01", "2026-01-03"))
+    assert due()["HepB"] == (2, date(2026, 6, 1))
+    assert ServiceGiven.objects.filter(undone_at=None).count() == 4
 
 
 def test_death_closes_everything(city: World) -> None:

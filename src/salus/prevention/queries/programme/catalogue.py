@@ -196,6 +196,21 @@ def programme_of(code: str, day: date) -> str:
     return next((name for prefix, name in diagnoses(day) if plain.startswith(prefix)), "")
 
 
+@lru_cache(maxsize=8)
+def _vaccines(day: date) -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
+    """Return by system and code what a name must hold, and the product; those that ask for more first."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in _rows("programme_vaccines.csv", day):
+        found.setdefault((row["system"], row["code"]), []).append((row["text"], row["product"]))
+    return {key: tuple(sorted(several, reverse=True)) for key, several in found.items()}
+
+
+def product_of(system: str, code: str, name: str, day: date) -> str:
+    """Return the schedule's product of a vaccine's code and name, or an empty text."""
+    held = _vaccines(day).get((system, code), ())
+    return next((product for text, product in held if text in name), "")
+
+
 @lru_cache(maxsize=64)
 def services_of(code: str, day: date) -> Rules:
     """Return the schedules of one programme that hold on a day."""

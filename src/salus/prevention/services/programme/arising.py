@@ -33,7 +33,7 @@ from salus.prevention.models import (
 )
 from salus.prevention.queries.programme import catalogue
 from salus.prevention.queries.programme.ages import back
-from salus.prevention.services.programme import entering, following, recalling, refreshing
+from salus.prevention.services.programme import doses, entering, following, recalling, refreshing
 from salus.prevention.services.programme.entering import Entering
 from salus.prevention.surveillance.reading import facts_of, known_at, moment_of
 from salus.record import json, store
@@ -68,6 +68,8 @@ def catch_up(limit: int = 1_000_000, *, now: datetime | None = None) -> int:
             )
             told = list(dict.fromkeys(c.rid for c in found if c.type in ("Condition", "Observation")))
             touched |= enter_from(cursor, told, now=moment)
+            given = list(dict.fromkeys(c.rid for c in found if c.type == "Immunization"))
+            touched |= doses.follow(cursor, given, now=moment)
             refreshing.refresh(touched, timezone.localdate(moment))
             at.xid, at.seq = found[-1].position.xid, found[-1].position.seq
             at.save()
