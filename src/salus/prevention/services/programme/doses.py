@@ -91,9 +91,8 @@ def _product(body: dict[str, Any], today: date) -> str:
     if not isinstance(concept, dict):
         return ""
     codings = [one for one in concept.get("coding", ()) if isinstance(one, dict)]
-    text = " ".join(
-        str(one) for one in (concept.get("text"), *(one.get("display") for one in codings)) if one
-    )
+    names = (concept.get("text"), *(one.get("display") for one in codings))
+    text = " ".join(str(one) for one in names if one)
     for one in codings:
         if found := catalogue.product_of(str(one.get("system")), str(one.get("code")), text, today):
             return found
