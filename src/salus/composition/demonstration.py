@@ -50,9 +50,9 @@ class State:
     def step(self, name: str) -> Iterator[bool]:
         """Yield whether the step is still to do; note it as done, with its time, when it ends well."""
         begun = time.monotonic()
-        todo = name not in self.done
-        yield todo
-        if todo:
+        wanted = name not in self.done
+        yield wanted
+        if wanted:
             self.done.append(name)
             self.seconds += time.monotonic() - begun
             kept = {
@@ -77,29 +77,29 @@ def run(*, residents: int, seed: int, port: int | None) -> None:
     subscriptions.register()
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        with state.step("city") as todo:
-            if todo:
+        with state.step("city") as wanted:
+            if wanted:
                 _build_city(data_dir / "city", residents, seed, progress)
-        with state.step("registers") as todo:
-            if todo:
+        with state.step("registers") as wanted:
+            if wanted:
                 _import_registers(data_dir / "city")
-        with state.step("load") as todo:
-            if todo:
+        with state.step("load") as wanted:
+            if wanted:
                 _load(data_dir / "city", progress)
         drawing = None if "insurance" in state.done else _drawn_apart(data_dir / "city" / "insurance", state)
-        with state.step("link") as todo:
-            if todo:
+        with state.step("link") as wanted:
+            if wanted:
                 _link(progress)
-        with state.step("derive") as todo:
-            if todo:
+        with state.step("derive") as wanted:
+            if wanted:
                 _derive(progress)
-        with state.step("insurance") as todo:
-            if todo:
+        with state.step("insurance") as wanted:
+            if wanted:
                 if drawing is not None:
                     drawing.join()
                 _insure(data_dir / "city" / "insurance", residents, seed, progress)
-        with state.step("prevention") as todo:
-            if todo:
+        with state.step("prevention") as wanted:
+            if wanted:
                 _prevent(data_dir / "city", progress)
     from salus.composition import demonstration_accounts
 

@@ -43,6 +43,10 @@ def run() -> int:
     return review.run(SYSTEM, since=SINCE, until=UNTIL, now=world.NOW)
 
 
+def test_a_platform_without_claims_has_no_suspicions() -> None:
+    assert run() == 0
+
+
 @pytest.mark.usefixtures("city")
 def test_a_claim_after_death_is_found_once_and_keeps_its_verdict() -> None:
     assert run() == Suspicion.objects.count() > 0

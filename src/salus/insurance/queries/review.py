@@ -1,6 +1,6 @@
 """Suspicious claims: what a review reads of the platform, and what an examiner sees of its list."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from salus.insurance.models import CatalogueItem, Claim, ClaimLine, InstitutionContract, Outcome, Suspicion
 from salus.insurance.queries import claims as claim_queries
+from salus.insurance.queries import cover
 from salus.insurance.review.scoring import Kind, evidence, kinds
 from salus.insurance.review.tables import schema_of
 from salus.kernel import audit, policy
@@ -30,16 +31,11 @@ def tables(since: date, until: date) -> dict[str, pa.Table]:
     hundred bytes a line.
     """
     rows = Claim.objects.filter(discharged__range=(since, until)).exclude(outcome=Outcome.REVERSED)
-    people = {
-        pk: (into, sex, born, died)
-        for pk, into, sex, born, died in Resident.objects.values_list(
-            "id", "merged_into", "sex", "birth_date", "deceased"
-        ).iterator(CHUNK)
-    }
+    merged = dict(Resident.objects.exclude(merged_into=None).values_list("id", "merged_into"))
     places = dict(Institution.objects.values_list("id", "code"))
 
     def today(person: UUID) -> str:
-        into = people[person][0] if person in people else None
+        into = merged.get(person)
         return person.hex if into is None else today(into)
 
     given: dict[str, Iterable[tuple[Any, ...]]] = {
@@ -56,11 +52,7 @@ def tables(since: date, until: date) -> dict[str, pa.Table]:
             .values_list("claim_id", "service_date", "item", "quantity", "charge_fen", "department")
             .iterator(CHUNK)
         ),
-        "persons": (
-            (pk.hex, sex or None, born, died)
-            for pk, (into, sex, born, died) in people.items()
-            if into is None
-        ),
+        "persons": _persons({today(one) for one in rows.values_list("person_id", flat=True).distinct()}),
         "institutions": _institutions(),
         "catalogue": CatalogueItem.objects.order_by("item", "valid_from").values_list(
             "item", "kind", "bundle", "ceiling_3"
@@ -71,6 +63,12 @@ def tables(since: date, until: date) -> dict[str, pa.Table]:
         ),
     }  # fmt: skip
     return {name: _table(schema_of(name), found) for name, found in given.items()}
+
+
+def _persons(ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    for part in cover.parts(sorted(ids)):
+        found = Resident.objects.filter(pk__in=part).values_list("id", "sex", "birth_date", "deceased")
+        yield from ((pk.hex, sex or None, born, died) for pk, sex, born, died in found)
 
 
 def _institutions() -> list[tuple[Any, ...]]:
@@ -88,9 +86,8 @@ def _institutions() -> list[tuple[Any, ...]]:
 def _deaths() -> list[tuple[UUID, date]]:
     died = dict(Death.objects.exclude(died=None).values_list("patient_rid", "died"))
     found: list[tuple[UUID, date]] = []
-    patients = sorted(died)
-    for start in range(0, len(patients), 500):
-        links = PatientLink.objects.filter(patient_rid__in=patients[start : start + 500])
+    for part in cover.parts(sorted(died)):
+        links = PatientLink.objects.filter(patient_rid__in=part)
         found += [(person, day) for rid, person in links.values_list("patient_rid", "person_id")
                   if (day := died[rid]) is not None]  # fmt: skip
     return found
