@@ -13,7 +13,6 @@ from salus.city.facts import (
     diagnoses,
     diagnosis_index,
     draw,
-    rows,
     table,
 )
 from salus.city.geography import Ground
@@ -37,6 +36,7 @@ from salus.city.prevention.programme import (
     visits_a_year,
 )
 from salus.city.prevention.purposes import ORDINARY, Extra, join
+from salus.city.prevention.vaccination import Vaccinations, vaccinations
 from salus.city.streams import substream
 
 
@@ -61,21 +61,6 @@ class Visits:
 
     def __len__(self) -> int:
         return len(self.resident)
-
-
-@dataclass(slots=True)
-class Vaccinations:
-    """Doses given, in the order in which they are told; `row` is an index into the rules' vaccines.
-
-    Those given before the window are told in its first weeks, when the centres copy their books.
-    """
-
-    resident: Ints
-    minute: Ints
-    told: Ints
-    row: Ints
-    measles_safe: Ints
-    """One element a resident: the day from which measles can do nothing; a day never reached for others."""
 
 
 @dataclass(slots=True)
@@ -145,7 +130,7 @@ def care(
     conditions = chronic_conditions(block, window, rng)
     near = home_places(block, ground, registers, rng)
     primary = np.where(rural(block, ground), near["township"], near["community"])
-    doses = _vaccinations(block, window, substream(seed, "vaccinations", block.number))
+    doses = vaccinations(block, window, substream(seed, "vaccinations", block.number))
     maternal = np.array([p.index for p in registers.of_tier("secondary") if p.kind == "maternal_child"])
     expected = pregnancies(seed, block, maternal, near["tertiary"])
     enrolled = enrol(seed, block, window, conditions)
@@ -372,54 +357,3 @@ def _deliveries(block: Population, expected: Pregnancies, rng: np.random.Generat
         place, start, end = delivered[key]
         add(child, start + 1, end, "Z38.0", place, child)
     return tuple(np.array(column, dtype=np.int64) for column in columns)
-
-
-def _vaccinations(block: Population, window: Window, rng: np.random.Generator) -> Vaccinations:
-    """Give the national schedule's doses, some late; a small group defaults from some dose on."""
-    facts = rows("vaccines")
-    due = np.array([float(row["due_month"]) if row["due_month"] else np.nan for row in facts])
-    uptake = table("vaccines", "uptake")[:, 0]
-    children = np.flatnonzero((window.start - block.birth) < 7 * 365.25)
-    resident, minute, told, given = [], [], [], []
-    lots = rng.random((len(children), len(facts), 3))
-    defaults = np.where(rng.random(len(children)) < 0.05, rng.random(len(children)) * 24, 999.0)
-    measles = next(n for n, fact in enumerate(facts) if (fact["vaccine"], fact["dose"]) == ("MMR", "1"))
-    safe = np.where(rng.random(len(block)) < 0.97, -(1 << 30), 1 << 30)
-    safe[children] = 1 << 30
-    for i, child in enumerate(children.tolist()):
-        for row in np.flatnonzero(~np.isnan(due)).tolist():
-            if lots[i, row, 0] > uptake[row] or due[row] > defaults[i]:
-                continue
-            delay = -6 * np.log(1 - lots[i, row, 1]) * (1 + (due[row] > 12)) if due[row] > 0 else 0.0
-            day = int(block.birth[child] + due[row] * 30.44 + delay)
-            if row == measles:
-                safe[child] = day + 14
-            start, end = max(window.start, block.entry[child]), min(window.end, block.exit[child])
-            copied = max(day, start + 1 + child % 20) if day < start else day
-            if copied < end:
-                resident.append(child)
-                minute.append(day * MINUTES + 500 + int(lots[i, row, 2] * 480))
-                told.append(minute[-1] + (copied - day) * MINUTES)
-                given.append(row)
-    for row, fact in enumerate(facts):
-        group = fact["due_group"]
-        if not group:
-            continue
-        for year in range(round(window.years)):
-            day = (
-                window.start + int((year + 0.82) * 365.25)
-                if fact["vaccine"] == "FLU"
-                else window.start + int((year + 0.3) * 365.25)
-            )
-            age = (day - block.birth) / 365.25
-            aged = age >= 65 if group == "65-" else (age >= 13) & (age < 14) & (block.sex == 1)
-            there = (block.entry <= day) & (block.exit > day + 40)
-            for person in np.flatnonzero(aged & there & (rng.random(len(block)) < uptake[row])).tolist():
-                resident.append(person)
-                minute.append((day + int(rng.random() * 40)) * MINUTES + 500 + int(rng.random() * 480))
-                told.append(minute[-1])
-                given.append(row)
-    columns = [np.array(column, dtype=np.int64) for column in (resident, minute, told, given)]
-    order = np.lexsort((columns[3], columns[0], columns[2]))
-    who, when, heard, what = (column[order] for column in columns)
-    return Vaccinations(who, when, heard, what, safe)

@@ -127,17 +127,42 @@ def test_children_grow_as_the_standard_s_medians(folder: Path) -> None:
 
 
 def test_doses_keep_to_the_schedule_and_some_children_default(folder: Path) -> None:
-    due = {(row["vaccine"], int(row["dose"])): row["due_month"] for row in rows("vaccines")}
     late = 0
+    delays: dict[tuple[str, int], list[float]] = {}
     for one in table(folder, "doses"):
-        month = due[one["vaccine"], one["dose"]]
-        if month:
-            delay = (one["given"] - one["birth_date"]).days - float(month) * 30.44
-            assert delay > -1.5
+        months = [
+            row["due_month"]
+            for row in rows("vaccines")
+            if (row["vaccine"], int(row["dose"])) == (one["vaccine"], one["dose"])
+            and (row["born_from"] or "0") <= one["birth_date"].isoformat() <= (row["born_to"] or "9")
+        ]
+        assert len(months) == 1
+        if months[0]:
+            delay = (one["given"] - one["birth_date"]).days - float(months[0]) * 30.44
+            assert delay > -2.5
             late += delay > 30
+            delays.setdefault((one["vaccine"], one["dose"]), []).append(delay)
     assert late > 10
+    assert max(np.median(found) for found in delays.values()) < 30
     births = table(folder, "births")
     assert 0.01 < np.mean([one["defaulter"] for one in births]) < 0.3
+
+
+def test_doses_keep_the_least_intervals(folder: Path) -> None:
+    """28 days between doses of one vaccine (polio's two count as one), and between injected live vaccines."""
+    by_child: dict[str, list[tuple[str, date]]] = {}
+    for one in table(folder, "doses"):
+        by_child.setdefault(one["person_id"], []).append((one["vaccine"], one["given"]))
+    pairs = 0
+    for doses in by_child.values():
+        for group in ({"IPV", "BOPV"}, {"DTAP", "DT"}, {"HEPB"}, {"MMR"}, {"JEL"}, {"MENA"}, {"MENAC"}):
+            days = sorted(day for vaccine, day in doses if vaccine in group)
+            gaps = [gap.days for gap in np.diff(days)]
+            pairs += len(gaps)
+            assert all(gap >= 28 for gap in gaps), doses
+        live = sorted({day for vaccine, day in doses if vaccine in {"BCG", "MMR", "JEL", "HEPA"}})
+        assert all(gap.days >= 28 for gap in np.diff(live)), doses
+    assert pairs > 500
 
 
 def test_chronic_patients_come_by_the_quarter_until_they_are_lost(folder: Path) -> None:

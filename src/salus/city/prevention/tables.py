@@ -24,6 +24,7 @@ from salus.city.prevention.purposes import (
     SPORADIC,
 )
 from salus.city.prevention.readings import GLUCOSE, HEIGHT, KINDS, WEIGHT
+from salus.city.prevention.vaccination import of_cohort
 from salus.city.streams import substream
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _children(city: "City", block: Population, care: Care, planner: Planner) -> 
     last = np.array([float(row["due_month"] or 0) for row in facts])
     basic = np.isin(doses.resident, born)
     owed = (last[None, :] * 30.44 + 60 < (city.window.end - block.birth[born])[:, None]) & (last > 0)
-    owed &= np.array([not row["due_group"] for row in facts])
+    owed &= of_cohort(block.birth[born])
     had = np.bincount(doses.resident[basic], minlength=len(block))[born]
     never = -(1 << 30)
     gone = np.where(block.exit < city.window.end, block.exit, never)
