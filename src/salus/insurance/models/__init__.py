@@ -40,6 +40,7 @@ from salus.insurance.models.fund import (
     PaymentBatch,
     PaymentItem,
 )
+from salus.insurance.models.outdated import OutdatedWhy, OutdatedYear
 from salus.insurance.models.payment import (
     ComparisonLine,
     GroupMethod,
@@ -78,8 +79,6 @@ from salus.insurance.models.procurement import (
 from salus.insurance.models.review import ReviewVerdict, Suspicion
 
 __all__ = [
-    "ReviewVerdict",
-    "Suspicion",
     "AccumulatorEvent",
     "Adjudication",
     "AdjudicationFinding",
@@ -114,6 +113,8 @@ __all__ = [
     "MonthClose",
     "Movement",
     "Outcome",
+    "OutdatedWhy",
+    "OutdatedYear",
     "PaymentBatch",
     "PaymentComparison",
     "PaymentItem",
@@ -127,6 +128,7 @@ __all__ = [
     "PublicationState",
     "Qualification",
     "Referral",
+    "ReviewVerdict",
     "Scheme",
     "Service",
     "SettlementChange",
@@ -139,6 +141,7 @@ __all__ = [
     "Supplier",
     "Supply",
     "SupplyContract",
+    "Suspicion",
     "Tender",
     "TenderDecision",
     "TenderGroup",

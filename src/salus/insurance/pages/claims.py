@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from salus.insurance.models import AdjudicationKind, ClaimKind, Outcome, Scheme
 from salus.insurance.queries import claims as reading
+from salus.insurance.queries import outdated
 from salus.kernel import audit
 from salus.kernel.errors import NotAllowed, NotFound
 from salus.kernel.money import format_yuan
@@ -139,6 +140,8 @@ def claim(request: HttpRequest, number: int) -> HttpResponse:
             for one in held.adjudications.order_by("-version")
         ],
         "resident": resident,
+        "outdated": None if resident else outdated.of_claim(held),
+        "may_take_back": not resident and held.outcome != Outcome.REVERSED,
     }
     return render(request, "insurance/claim.html", context)
 

@@ -22,6 +22,15 @@ def _suspicions(request: HttpRequest) -> list[Figure]:
     return [Figure(str(waiting), _("more likely than not"), "warn" if waiting else "ok")]
 
 
+def _outdated(request: HttpRequest) -> list[Figure]:
+    from salus.insurance.pages.claims import payer
+    from salus.insurance.queries import outdated
+
+    waiting = outdated.visible(payer(request)).count()
+    return [Figure(str(waiting), _("after claims that came late or were taken back"),
+                   "warn" if waiting else "ok")]  # fmt: skip
+
+
 def _nothing(request: HttpRequest) -> list[Figure]:
     return []
 
@@ -37,6 +46,7 @@ def register() -> None:
         Page("claims", _("Claims"), "insurance:claims", OFFICER, "insurance", "page", 20),
         Page("suspicions", _("Suspicious claims"), "insurance:suspicions", OFFICER, "insurance", "search",
              25),
+        Page("outdated", _("Years to decide again"), "insurance:outdated", OFFICER, "insurance", "clock", 27),
         Page("payments", _("Payments to institutions"), "insurance:payments", PAID, "insurance",
              "building", 30),
         Page("treatments", _("Free treatment: follow-up"), "insurance:treatments", FOLLOWERS, "insurance",
@@ -54,6 +64,13 @@ def register() -> None:
         Card(
             "suspicions", _("Suspicious claims"), OFFICER, "insurance:suspicions", _suspicions,
             _("Claims that look miscoded or false, the likeliest first, with the evidence."), "search", 20,
+        )
+    )  # fmt: skip
+    home.register(
+        Card(
+            "outdated", _("Years to decide again"), OFFICER, "insurance:outdated", _outdated,
+            _("Residents' years whose claims were decided in another order than they are known now."),
+            "clock", 25,
         )
     )  # fmt: skip
     home.register(

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from salus.insurance.api import api
-from salus.insurance.pages import claims, follow_up, fund, members, review
+from salus.insurance.pages import claims, follow_up, fund, members, outdated, review
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/insurance/", api.urls),
@@ -22,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("insurance/contributions/<int:number>/pay-back/", members.pay_back, name="contribution-back"),
     path("insurance/claims/", claims.claims, name="claims"),
     path("insurance/claims/<int:number>/", claims.claim, name="claim"),
+    path("insurance/claims/<int:number>/take-back/", outdated.take_back, name="claim-back"),
+    path("insurance/outdated/", outdated.outdated, name="outdated"),
+    path("insurance/outdated/<int:number>/", outdated.again, name="outdated-again"),
     path("insurance/review/", review.suspicions, name="suspicions"),
     path("insurance/review/run/", review.run_now, name="review-run"),
     path("insurance/review/<int:number>/", review.suspicion, name="suspicion"),

@@ -19,10 +19,11 @@ from salus.insurance.models import (
     Claim,
     ClaimLine,
     Outcome,
+    OutdatedWhy,
 )
 from salus.insurance.models.claims import PAYERS
 from salus.insurance.queries.claims import rules_of
-from salus.insurance.services import follow_up, payments
+from salus.insurance.services import follow_up, outdated, payments
 from salus.insurance.services.claim_asked import AskedClaim, categories_of, checksum
 from salus.kernel.events import emit
 from salus.kernel.models import Institution
@@ -84,6 +85,8 @@ def store_new(
     _events(made, person_id, decided.events)
     payments.book(made, None, stamp.today, by=stamp.by, now=stamp.now)
     follow_up.open_if_free(made, claim, stamp.today)
+    if claim.standing or decided.events:
+        outdated.mark(claim, OutdatedWhy.LATE, stamp.now)
     emit(ClaimDecided(claim.pk, claim.version))
     return claim
 
@@ -104,7 +107,9 @@ def store_again(claim: Claim, decided: Decided, reason: str, stamp: Stamp) -> Ad
 
 def store_reversal(claim: Claim, reason: str, stamp: Stamp) -> Adjudication:
     """Store that a claim is taken back: nobody pays anything by it and it used nothing up."""
-    before = latest(claim)
+    before, used = latest(claim), _undo(claim)
+    if claim.standing or used:
+        outdated.mark(claim, OutdatedWhy.REVERSED, stamp.now)
     claim.version += 1
     claim.outcome, claim.standing = Outcome.REVERSED, False
     claim.fund_fen = claim.resident_fen = claim.withheld_fen = claim.findings = 0
@@ -114,7 +119,7 @@ def store_reversal(claim: Claim, reason: str, stamp: Stamp) -> Adjudication:
         scheme=before.scheme, as_of=stamp.as_of, reason=reason, charge_fen=0, decided_on=stamp.today,
         decided_at=stamp.now, decided_by=stamp.by,
     )  # fmt: skip
-    _events(made, claim.person_id, _undo(claim))
+    _events(made, claim.person_id, used)
     payments.book(made, before, stamp.today, by=stamp.by, now=stamp.now)
     follow_up.forget(claim)
     emit(ClaimDecided(claim.pk, claim.version))

@@ -20,7 +20,7 @@ from salus.insurance.eligibility import Answer
 from salus.insurance.models import Claim, ClaimLine, Outcome
 from salus.insurance.queries import context, cover
 from salus.insurance.queries.claims import rules_of
-from salus.insurance.services import claim_storing
+from salus.insurance.services import claim_storing, outdated
 from salus.insurance.services.claim_asked import (
     DENYING,
     AskedClaim,
@@ -250,15 +250,11 @@ def decide_again(
     with transaction.atomic(), connection.cursor() as cursor:
         person = identity.current(person_id)
         only_one(cursor, person)
-        held = cover.owners([person])
-        claims = list(
-            Claim.objects.filter(person_id__in=list(held), discharged__year=year)
-            .exclude(outcome__in=[Outcome.REVERSED, Outcome.RETURNED])
-            .select_related("institution")
-            .prefetch_related("lines")
-        )
+        standing = outdated.standing_of(person, year)
+        claims = list(standing.select_related("institution").prefetch_related("lines"))
         claims.sort(key=lambda c: (c.discharged, context.claim_id(c.institution.code, c.number)))
         changed = _again(claims, person, rules_of(stamp.as_of), stamp, reason.strip()[:200])
+        outdated.forget(list(cover.owners([person])), year)
         intent = audit.intend(cursor, [entry(principal, "correct", claim) for claim in changed])
     audit.settle(intent)
     return changed

@@ -1,0 +1,39 @@
+"""Which benefit years should be decided again: marked when a claim comes late or is taken back."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from salus.insurance.models import Claim, Outcome, OutdatedWhy, OutdatedYear
+from salus.insurance.queries import cover
+from salus.record.identity import queries as identity
+
+
+def mark(claim: Claim, why: OutdatedWhy, now: datetime) -> None:
+    """Mark the claim's benefit year if others of its person were decided on otherwise than they would be now.
+
+    For a late claim these are the ones discharged after it; for one taken back also those that came after it.
+    In the caller's transaction.
+    """
+    person = identity.current(claim.person_id)
+    after = Q(discharged__gt=claim.discharged)
+    if why == OutdatedWhy.REVERSED:
+        after |= Q(received_at__gt=claim.received_at)
+    if standing_of(person, claim.discharged.year).filter(after).exclude(pk=claim.pk).exists():
+        OutdatedYear.objects.get_or_create(
+            person_id=person, year=claim.discharged.year,
+            defaults={"cause": claim, "why": why, "found_at": now},
+        )  # fmt: skip
+
+
+def standing_of(person: UUID, year: int) -> "QuerySet[Claim]":
+    """Return the claims of a person's benefit year that are decided anew with it."""
+    return Claim.objects.filter(
+        person_id__in=list(cover.owners([person])), discharged__year=year
+    ).exclude(outcome__in=[Outcome.REVERSED, Outcome.RETURNED])  # fmt: skip
+
+
+def forget(persons: list[UUID], year: int) -> None:
+    """Take the mark of a year away that has been decided again."""
+    OutdatedYear.objects.filter(person_id__in=persons, year=year).delete()
