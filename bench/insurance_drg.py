@@ -197,6 +197,36 @@ def explain_parity(quick: bool) -> Measured:
     return Measured([100 * equal / len(cases)] if drgs <= reached else [0.0], peer_missing=TESTS, note=note)
 
 
+@figure("drg-spark-parity", room="insurance", unit="%", target=100)
+def spark_parity(quick: bool) -> Measured:
+    """Cases that Spark groups as DuckDB does: CHS-DRG 1.1, MS-DRG 43.1 and the regional schemes."""
+    from salus.engine import duckdb_engine, spark_engine
+    from salus.engine.spark_session import why_missing
+    from salus.insurance.drg import group
+    from salus.insurance.scheme.importing import About, import_scheme
+    from tests.engine.parity import SMALL
+
+    if not SHARED.is_dir():
+        return Measured([], peer_missing=TESTS, note=NO_DATA)
+    if reason := why_missing():
+        return Measured([], peer_missing=reason)
+    asked = {"chs_drg_11": (national(), national_cases()), "msdrg": (american(), american_cases())}
+    for city in () if quick else CITIES:
+        found = import_scheme(SHARED / "regional" / city, About(city, "2022"), base=SHARED / "chs_drg_11")
+        asked[city] = (found, national_cases())
+    rows = equal = 0
+    told = []
+    with duckdb_engine(threads=2) as one, spark_engine("local[2]", memory="4g", settings=SMALL) as other:
+        for name, (scheme, cases) in asked.items():
+            begun = time.perf_counter()
+            few = cases.slice(0, 1_000) if quick else cases
+            ours, theirs = (group(engine, few, scheme).to_pylist() for engine in (one, other))
+            same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+            rows, equal = rows + len(ours), equal + same
+            told.append(f"{name} {same:,} of {len(ours):,} in {time.perf_counter() - begun:.0f} s")
+    return Measured([100 * equal / rows], peer_missing=TESTS, note="; ".join(told))
+
+
 def timed(cases: Path, scheme: Path, output: Path) -> tuple[int, float, float]:
     """Group from Parquet to Parquet, loading and compiling the scheme too: cases, seconds, CPU-seconds."""
     from salus.engine import duckdb_engine

@@ -9,9 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser
 
+from salus.insurance.eligibility import employee_contribution, load_rules
 from salus.insurance.models import Contribution, Enrolment
-from salus.insurance.pages import member_import
-from salus.insurance.services import claims
+from salus.insurance.pages import member_import, payroll_import
+from salus.insurance.services import claims, enrolment
 from salus.kernel.errors import Conflict
 from salus.kernel.models import AuditRow
 from salus.kernel.policy import Principal
@@ -96,6 +97,42 @@ def test_what_paid_a_claim_is_not_taken_back(city: City) -> None:
     assert held.end_date is None and held.contributions.filter(cancelled_on=None).count() == 3
 
 
+def employed(city: City, number: int) -> Enrolment:
+    """Move a member to the employees' insurance from 2025 on."""
+    return enrolment.transfer(
+        OFFICER, city.persons[number], "employee", "worker", world.AREA, date(2025, 1, 1), now=world.NOW
+    )
+
+
+def test_each_wage_of_a_file_is_judged_by_itself(city: City) -> None:
+    employed(city, 1)
+    good = {"identity": resident_number(1), "month": "2025-03", "wage": "8500.00"}
+    rows = [
+        good, good, good | {"month": "202504"}, good | {"identity": resident_number(2)},
+        good | {"identity": resident_number(8)}, good | {"month": "2025-13"}, good | {"month": "2999-01"},
+        good | {"month": "2025-05", "wage": "much"}, good | {"month": "2025-05", "wage": "-1"},
+        good | {"month": "2025-05", "wage": "1.001"}, good | {"month": "2025-05", "wage": "NaN"},
+        good | {"month": "2025/06", "wage": "12,000"},
+    ]  # fmt: skip
+    states = [one.state for one in payroll_import.check(OFFICER, rows)]
+    assert states == ["ready", "wrong", "ready", *["wrong"] * 8, "ready"]
+
+
+def test_a_wage_is_entered_as_the_service_would_and_can_be_taken_back(city: City) -> None:
+    held = employed(city, 1)
+    row = {"identity": resident_number(1), "month": "2025-03", "wage": "8500.00"}
+    way_back = payroll_import.apply(OFFICER, row)
+    paid = held.contributions.get()
+    rate = employee_contribution(load_rules(), "worker", date(2025, 3, 1), 850_000)
+    assert (paid.start_date, paid.end_date) == (date(2025, 3, 1), date(2025, 3, 31))
+    assert (paid.own_fen, paid.employer_fen) == (rate.own, rate.employer) and rate.own > 0
+    assert payroll_import.check(OFFICER, [row])[0].state == "same"
+    payroll_import.undo(OFFICER, way_back)
+    assert not held.contributions.filter(cancelled_on=None).exists()
+    with pytest.raises(Conflict):
+        payroll_import.undo(OFFICER, way_back)
+
+
 def test_a_member_is_found_by_number_transferred_and_ended_and_each_look_is_audited(city: City) -> None:
     client = Client()
     assert client.login(username="officer", password=PASSWORD)
@@ -152,7 +189,12 @@ def test_who_is_no_officer_sees_no_members(city: City) -> None:
     assert client.login(username="planner", password=PASSWORD)
     held = Enrolment.objects.first()
     assert held is not None
-    for path in ("/insurance/members/", f"/insurance/members/{held.pk}/", "/import/members"):
+    for path in (
+        "/insurance/members/",
+        f"/insurance/members/{held.pk}/",
+        "/import/members",
+        "/import/payroll",
+    ):
         assert client.get(path).status_code in (403, 404), path
 
 
@@ -162,6 +204,11 @@ def test_pages_are_clean(chromium: Browser, city: City, language: str) -> None:
     held = Enrolment.objects.get(person_id=city.persons[3])
     with served() as base, reading(chromium, base, language=language) as reader:
         reader.sign_in("officer", PASSWORD)
-        for path in ("/insurance/members/", f"/insurance/members/{held.pk}/", "/import/members"):
+        for path in (
+            "/insurance/members/",
+            f"/insurance/members/{held.pk}/",
+            "/import/members",
+            "/import/payroll",
+        ):
             reader.check(path)
         assert not reader.faults, reader.faults

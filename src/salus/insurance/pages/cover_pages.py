@@ -36,10 +36,12 @@ def _nothing(request: HttpRequest) -> list[Figure]:
 
 
 def register() -> None:
-    """Offer the pages to the roles that they are for, and the import of members."""
+    """Offer the pages to the roles that they are for, and the imports of members and of their wages."""
     from salus.insurance.pages.member_import import MEMBERS
+    from salus.insurance.pages.payroll_import import PAYROLL
 
     imports.register(MEMBERS)
+    imports.register(PAYROLL)
     for page in (
         Page("fund", _("Funds"), "insurance:fund", FUND, "insurance", "chart", 10),
         Page("members", _("Members"), "insurance:members", OFFICER, "insurance", "people", 15),
