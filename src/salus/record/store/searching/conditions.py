@@ -30,6 +30,7 @@ LAST = "\U0010ffff"
 RANK = {
     "identifier": 0,
     "reference": 1,
+    "day": 2,
     "string": 3,
     "uri": 4,
     "token": 5,
@@ -47,7 +48,6 @@ class Condition:
 
     `where` speaks of the table as `x`. `exact` says that it fixes the key up to the resource's number,
     `bounded` that its rows are one stretch of the table's key: to read some of them costs only those.
-    `key` is where that stretch begins, path and value, if they are `single`.
     """
 
     table: str
@@ -58,7 +58,6 @@ class Condition:
     single: bool = False
     bounded: bool = False
     rank: int = 9
-    key: tuple[int, str] | None = None
 
     def sql(self, alias: str) -> Fragment:
         """Return the condition on a resource under an alias, to be tested resource by resource."""
@@ -124,6 +123,9 @@ def condition(
         return Direct(joined, params)
     identifying = parameter.kind == "token" and parameter.code == "identifier"
     single = exact and len(texts) == 1 and len(parameter.paths) == 1
+    ranked = (
+        "identifier" if identifying else "day" if parameter.kind == "date" and stretch else parameter.kind
+    )
     return Condition(
         parameter.kind,
         f"{paths_in(parameter.paths)} and {joined}",
@@ -131,9 +133,8 @@ def condition(
         negative=modifier in {"not", "not-in"},
         exact=exact,
         single=single,
-        key=(parameter.paths[0], params[0]) if single and params else None,
         bounded=exact or stretch,
-        rank=RANK["identifier"] if identifying else RANK[parameter.kind],
+        rank=RANK[ranked],
     )
 
 

@@ -17,11 +17,6 @@ FEW, SOME = 200, 5_000
 """Index rows read of each condition at most, in the first look and in the second."""
 ENOUGH = 24
 """So few resources are read at once rather than looking for a condition that fewer meet."""
-HIGHEST = 2**63 - 1
-
-
-NEXT = {"token": "code", "reference": "id", "uri": "value"}
-"""The column between the path and the resource's number in the keys of these tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +38,32 @@ class Lead:
         """
         if self.rids is not None:
             return not self.few
-        return vendor == "postgresql" and self.condition.key is not None
+        return vendor == "postgresql" and self.condition.single
 
     def stretch(self, cursor: CursorWrapper, after: int, size: int) -> list[int]:
         """Return the next numbers after one, about `size` of them, in rising order; none at the end."""
         if self.rids is not None:
             start = bisect_right(self.rids, after)
             return list(self.rids[start : start + size])
-        if self.condition.key is None:
-            return []
-        table, value = self.condition.table, NEXT[self.condition.table]
-        columns = f"x.path, x.{value}, x.rid"
-        # The whole key is compared and sorted by, so that the key's index is the only sensible way.
+        # Path and value are fixed, so the key's index gives the numbers in their order.
         cursor.execute(
-            f"select x.rid from (select x.* from record_{table} x where ({columns}) > (%s, %s, %s)"  # noqa: S608 - our own names, values are parameters
-            f" and ({columns}) <= (%s, %s, %s) order by {columns} offset 0) x"
-            f" where {self.condition.where} limit {size}",
-            [*self.condition.key, after, *self.condition.key, HIGHEST, *self.condition.params],
+            f"select x.rid from record_{self.condition.table} x where {self.condition.where} and x.rid > %s"  # noqa: S608 - our own names, values are parameters
+            f" order by x.rid limit {size}",
+            [*self.condition.params, after],
         )
         return sorted({row[0] for row in cursor.fetchall()})
 
 
 def lead(cursor: CursorWrapper, conditions: Sequence[Condition]) -> Lead:
-    """Return where to start among conditions, of which there is at least one."""
+    """Return where to start among conditions, of which there is at least one.
+
+    PostgreSQL is not left to guess how few resources meet a condition that stands alone, either.
+    """
     ranked = sorted(conditions, key=lambda one: (not one.bounded, one.rank, not one.single))
     choice = [one for one in ranked if one.bounded]
-    if len(choice) > 1:
-        for most in (FEW, SOME):
+    alone = len(choice) == 1 and cursor.db.vendor == "postgresql"
+    if len(choice) > 1 or alone:
+        for most in (FEW,) if alone else (FEW, SOME):
             best: Lead | None = None
             for one in choice:
                 if (rids := _few(cursor, one, most)) is not None:
