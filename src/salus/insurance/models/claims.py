@@ -25,6 +25,7 @@ class CatalogueItem(models.Model):
 
     item = models.CharField(_("code"), max_length=40)
     name = models.CharField(_("name"), max_length=200)
+    name_en = models.CharField(_("name in English"), max_length=200, blank=True)
     kind = models.CharField(_("kind"), max_length=10)
     payment_class = models.CharField(_("class"), max_length=1)
     valid_from = models.DateField(_("from"))

@@ -17,6 +17,7 @@ from salus.insurance.queries import outdated
 from salus.kernel import audit
 from salus.kernel.errors import NotAllowed, NotFound
 from salus.kernel.money import format_yuan
+from salus.kernel.names import chosen
 from salus.kernel.policy import Principal
 from salus.web import access
 from salus.web.tables import ChoiceFilter, Column, DateFilter, Table
@@ -65,7 +66,10 @@ class Claims(Table):
             "number", gettext_lazy("Number"), kind="code",
             link=lambda row: reverse("insurance:claim", args=[row.pk]),
         ),
-        Column("institution__name", gettext_lazy("Institution"), wide=True),
+        Column(
+            "institution", gettext_lazy("Institution"), sort="institution__name", wide=True,
+            value=lambda row: chosen(row.institution.name, row.institution.name_en),
+        ),
         Column("kind", gettext_lazy("Kind"), value=lambda row: row.get_kind_display()),
         Column("discharged", gettext_lazy("Day"), kind="day"),
         Column(
@@ -153,6 +157,7 @@ def _payers(amounts: Any) -> list[tuple[Any, str]]:
 def _line(line: reading.Line) -> dict[str, Any]:
     return {
         "line": line,
+        "name": chosen(line.name, line.name_en) or line.item,
         "unit_price": format_yuan(line.unit_price),
         "charge": format_yuan(line.charge),
         "fund": format_yuan(line.fund),

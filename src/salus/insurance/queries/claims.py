@@ -56,6 +56,7 @@ class Line:
     line_no: int
     item: str
     name: str
+    name_en: str
     service_date: date
     quantity: Any
     unit_price: Fen
@@ -106,11 +107,8 @@ def explained(claim: Claim) -> Explained:
     """Return a claim line by line with every part's rule and reason. The caller has asked the policy."""
     decision = Adjudication.objects.get(claim=claim, version=claim.version)
     tongue, rules = language(), rules_of(decision.as_of)
-    names = dict(
-        CatalogueItem.objects.filter(item__in=claim.lines.values("item"))
-        .order_by("item", "valid_from")
-        .values_list("item", "name")
-    )
+    items = CatalogueItem.objects.filter(item__in=claim.lines.values("item")).order_by("item", "valid_from")
+    names = {item: (name, english) for item, name, english in items.values_list("item", "name", "name_en")}
     parts: dict[int, list[Part]] = defaultdict(list)
     for p in decision.parts.order_by("line_no", "id"):
         row = {
@@ -133,8 +131,8 @@ def explained(claim: Claim) -> Explained:
         result = results.get(asked.line_no)
         lines.append(
             Line(
-                asked.line_no, asked.item, names.get(asked.item, ""), asked.service_date, asked.quantity,
-                asked.unit_price_fen, asked.charge_fen, result.charge_fen if result else 0,
+                asked.line_no, asked.item, *names.get(asked.item, ("", "")), asked.service_date,
+                asked.quantity, asked.unit_price_fen, asked.charge_fen, result.charge_fen if result else 0,
                 {payer: getattr(result, f"{payer}_fen") if result else 0 for payer in PAYERS},
                 parts[asked.line_no], [one for one in findings if one.line_no == asked.line_no],
             )

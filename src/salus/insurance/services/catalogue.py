@@ -16,15 +16,15 @@ from salus.kernel.errors import Invalid
 from salus.kernel.policy import Principal, Target
 
 _BATCH = 500
-_TEXTS = ("sex", "care", "exclusive_group", "bundle", "licence")
-_LONGEST = {"item": 40, "name": 200, "exclusive_group": 40, "bundle": 40, "licence": 40}
+_TEXTS = ("name_en", "sex", "care", "exclusive_group", "bundle", "licence")
+_LONGEST = {"item": 40, "name": 200, "name_en": 200, "exclusive_group": 40, "bundle": 40, "licence": 40}
 
 
 def enter_catalogue(principal: Principal, table: pa.Table) -> int:
     """Enter items that are not in the catalogue from their first day; return how many were new.
 
-    `table` has the columns of the adjudication's `catalogue` and may have more. A row is never changed: an
-    item's next class or price is a row with a later first day.
+    `table` has the columns of the adjudication's `catalogue`, perhaps `name_en`, and may have more. A row is
+    never changed: an item's next class or price is a row with a later first day.
 
     Raises:
         NotAllowed: the principal may not.
@@ -36,7 +36,8 @@ def enter_catalogue(principal: Principal, table: pa.Table) -> int:
     if missing := [name for name in wanted if name not in table.column_names]:
         raise Invalid("catalogue-column", _("The catalogue lacks a column"), where=missing[0])
     rows: dict[tuple[str, date], CatalogueItem] = {}
-    for number, row in enumerate(table.select(wanted).to_pylist(), 1):
+    taken = [*wanted, *({"name_en"} & set(table.column_names))]
+    for number, row in enumerate(table.select(taken).to_pylist(), 1):
         item = _item(row, number)
         if (key := (item.item, item.valid_from)) in rows:
             raise Invalid("catalogue-repeated", _("An item stands twice for one day"), where=f"row {number}")
@@ -60,10 +61,10 @@ def _item(row: Mapping[str, Any], number: int) -> CatalogueItem:
         if not values[name]:
             raise Invalid("catalogue-value", _("A value is missing"), where=f"row {number}, {name}")
     for name, most in _LONGEST.items():
-        if len(values[name] or "") > most:
+        if len(values.get(name) or "") > most:
             raise Invalid("catalogue-text", _("A text is too long"), where=f"row {number}, {name}")
     for name in _TEXTS:
-        values[name] = values[name] or ""
+        values[name] = values.get(name) or ""
     values["self_share"] = values["self_share"] or 0
     values["indications"] = list(values["indications"] or [])
     return CatalogueItem(**values)
