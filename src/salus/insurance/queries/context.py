@@ -24,7 +24,7 @@ from salus.insurance.models import (
     IllnessRegistration,
     InstitutionContract,
 )
-from salus.insurance.queries import cover
+from salus.insurance.queries import cover, prices
 from salus.insurance.queries.cover import owners, parts
 from salus.kernel.models import Institution
 from salus.record.models import Person as Resident
@@ -70,6 +70,7 @@ def context(
             row = dict(values)
             row["class"] = row.pop("payment_class")
             found["catalogue"].append({k: (v or None) if k in _BLANK_IS_NONE else v for k, v in row.items()})
+    found["catalogue"] = list(prices.priced(found["catalogue"]))
     found["institutions"] = _institutions(institutions, as_of)
     for part in parts(people):
         for values in Resident.objects.filter(pk__in=part).values("id", "sex", "birth_date", "deceased"):

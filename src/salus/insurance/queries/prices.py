@@ -1,6 +1,6 @@
 """What can be asked of prices: the list in force, an item's price on a day, all prices of a day or a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from salus.insurance.models import PriceBasis, PriceList, PriceListItem, PriceListState, PriceStudy
+from salus.insurance.queries.cover import parts
 from salus.kernel import policy
 from salus.kernel.money import Fen
 from salus.kernel.policy import Principal, Target
@@ -75,6 +76,50 @@ def prices_between(first: date, last: date) -> Iterator[DatedPrice]:
         rows = PriceListItem.objects.filter(list=held).order_by("item", "tier")
         for item, tier, price in rows.values_list("item", "tier", "price").iterator():
             yield DatedPrice(item, tier, price, begins, until, held.number)
+
+
+def priced(catalogue: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield rows of the adjudication's catalogue with published prices as the most that is payable.
+
+    A list that takes effect while an item's row is in force gives the item a row of its own from that day:
+    its ceilings are the list's prices where it has some, else the catalogue's.
+    """
+    held: dict[str, list[Mapping[str, Any]]] = {}
+    for row in catalogue:
+        held.setdefault(row["item"], []).append(row)
+    published = PriceList.objects.filter(state=PriceListState.PUBLISHED).order_by("effective_from")
+    known = [(one.pk, one.effective_from) for one in published if one.effective_from is not None]
+    told: dict[tuple[str, int], dict[str, Fen]] = {}
+    for part in parts(sorted(held)) if known else ():
+        rows = PriceListItem.objects.filter(list__in=[number for number, _ in known], item__in=part)
+        for number, item, tier, price in rows.values_list("list_id", "item", "tier", "price"):
+            told.setdefault((item, number), {})[tier] = price
+    for item, rows_of_item in held.items():
+        yield from _dated(
+            sorted(rows_of_item, key=lambda row: row["valid_from"]),
+            [(first, told.get((item, number), {})) for number, first in known],
+        )
+
+
+def _dated(
+    rows: list[Mapping[str, Any]], lists: list[tuple[date, dict[str, Fen]]]
+) -> Iterator[dict[str, Any]]:
+    """Yield an item's rows, each with the prices of the list in force, and anew from each list's day."""
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        begins, ends = row["valid_from"], following["valid_from"] if following else date.max
+        before = [prices for first, prices in lists if first <= begins]
+        yield {**row, **_ceilings(before[-1] if before else {})}
+        for first, prices in lists:
+            if begins < first < ends and (row["valid_to"] is None or first <= row["valid_to"]):
+                yield {**row, "valid_from": first, **_ceilings(prices)}
+
+
+def _ceilings(prices: Mapping[str, Fen]) -> dict[str, Fen]:
+    return {
+        f"ceiling_{tier}": price
+        for tier in (1, 2, 3)
+        if (price := prices.get(f"tier{tier}", prices.get(EVERY_TIER))) is not None
+    }
 
 
 def lists(principal: Principal) -> "QuerySet[PriceList]":
