@@ -18,6 +18,7 @@ from tests.postgres import NoServer, server
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--durations=15", "-p", "no:cacheprovider"]
+PARALLEL = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
 CHECKS = {
     "ruff": [sys.executable, "-m", "ruff", "check", "--quiet", "."],
     "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "--quiet", "."],
@@ -70,10 +71,8 @@ def main(arguments: list[str]) -> int:
         if arguments:
             return subprocess.call([*PYTEST, *arguments], cwd=ROOT, env=env)
         passed = [run(name, command, env) for name, command in CHECKS.items()]
-        passed.append(run("tests on SQLite", [*PYTEST, "-n", "2", "--dist", "loadgroup"], env))
-    passed.append(
-        on_postgres(["-n", "2", "--dist", "loadgroup", "-m", "(postgres or django_db) and not browser"])
-    )
+        passed.append(run("tests on SQLite", [*PYTEST, *PARALLEL], env))
+    passed.append(on_postgres([*PARALLEL, "-m", "(postgres or django_db) and not browser"]))
     print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed", flush=True)
     return 0 if all(passed) else 1
 

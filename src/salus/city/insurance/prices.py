@@ -121,7 +121,7 @@ def _service(
     rank = int(form["rank"])
     price = _stepped(base * int(form["percent"]) / 100 * 100)
     labour = int(np.clip(int(family["labour"]) + random.integers(-6, 7), 3, 96))
-    code = f"{family['chapter']}{number:03d}"
+    code = f"{family['chapter']}{number:04d}"  # ten digits in all: no code of the insurance catalogue
     return Service(
         code=f"{code}{rank:02d}",
         name=f"{family['zh']}({site['zh']},{form['zh']})",
