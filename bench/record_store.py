@@ -82,7 +82,8 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
         name = f"salus_bench_{os.getpid()}"
         with psycopg.connect(SERVER, autocommit=True) as server:
-            server.execute(f"create database {name}".encode())
+            for made in (name, f"{name}_audit"):
+                server.execute(f"create database {made}".encode())
             try:
                 parts = urlsplit(SERVER)
                 yield {**environment, "DATABASE_URL": parts._replace(path=f"/{name}").geturl()}
@@ -97,13 +98,17 @@ def child(
     """Run this file, or another, in a process of its own and return what it measured."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        check=True,
         capture_output=True,
         text=True,
         cwd=ROOT,
         env=environment,
         timeout=7_200,
     )
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise SystemExit(
+            f"{module} {' '.join(arguments)} failed ({done.returncode}); the lines above say why"
+        )
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
 
