@@ -18,7 +18,7 @@ from tests.postgres import NoServer, server
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--durations=15", "-p", "no:cacheprovider"]
-PARALLEL = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+PARALLEL = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 CHECKS = {
     "ruff": [sys.executable, "-m", "ruff", "check", "--quiet", "."],
     "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "--quiet", "."],

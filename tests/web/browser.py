@@ -150,7 +150,10 @@ def reading(
 ) -> Iterator[Reader]:
     """Open a context with a language and colours; closed at the end."""
     context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 800}, locale=language
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        locale=language,
+        reduced_motion="reduce",  # colours are judged as they stay, not while a notice fades in
     )  # type: ignore[arg-type]
     context.set_default_timeout(20_000)
     context.add_cookies([{"name": "django_language", "value": language, "url": base}])

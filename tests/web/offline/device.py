@@ -76,7 +76,7 @@ class Field:
         if self.browser is None:
             self.browser = self.playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         assert self.browser is not None
-        self.context = self.browser.new_context(**options)
+        self.context = self.browser.new_context(reduced_motion="reduce", **options)
         self.context.set_default_timeout(20_000)
         return self.context.new_page()
 
