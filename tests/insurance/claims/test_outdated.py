@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from salus.insurance.models import Claim, OutdatedWhy, OutdatedYear
+from salus.insurance.models import Claim, Fund, MonthClose, OutdatedWhy, OutdatedYear
 from salus.insurance.queries import outdated as queries
 from salus.insurance.services import claim_batch, claim_storing, claims
 from salus.kernel.errors import NotFound
@@ -146,6 +146,24 @@ def test_several_years_are_decided_again_at_once(city: City) -> None:
     done = client.post("/insurance/outdated/", {"bulk": "again", "every": "1"}, follow=True)
     assert "2 years were decided again." in done.content.decode()
     assert not OutdatedYear.objects.exists()
+
+
+def test_a_year_that_cannot_be_decided_now_stays_on_the_list_with_the_reason(city: City) -> None:
+    first, second = settle(city, 1, date(2025, 2, 1)), settle(city, 2, date(2025, 6, 1))
+    claims.take_back(SYSTEM, first.institution, first.number, "charged twice", now=NOW + timedelta(hours=4))
+    today = timezone.localdate()
+    MonthClose.objects.bulk_create(
+        MonthClose(fund=fund, month=today.replace(day=1), closed_at=NOW, closed_by="officer")
+        for fund in Fund.values
+    )
+    make_account("officer", "fund_officer")
+    client = Client()
+    assert client.login(username="officer", password=PASSWORD)
+    row = OutdatedYear.objects.get()
+    done = client.post(f"/insurance/outdated/{row.pk}/", follow=True).content.decode()
+    assert "0 years were decided again." in done and f"{first.number}: " in done
+    second.refresh_from_db()
+    assert OutdatedYear.objects.filter(pk=row.pk).exists() and second.version == 1
 
 
 def test_a_year_that_is_not_one_s_to_see_is_not_there(city: City) -> None:

@@ -1,8 +1,6 @@
 """Pages of what changes decided claims: one taken back, and the years to decide again after it."""
 
-from collections.abc import Iterable
-from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponseRedirect
@@ -42,11 +40,18 @@ def _changed(claims: int) -> str:
     }
 
 
-def _decide(request: HttpRequest, rows: Iterable[OutdatedYear]) -> str:
-    """Decide the years again, each in a transaction of its own, and say what came of it."""
+def _decide(request: HttpRequest, rows: Any) -> str:
+    """Decide the first years again, each in a transaction of its own, and say what came of it.
+
+    What cannot be decided now stays on the list, and a message says why.
+    """
     asker, years, changed = payer(request), 0, 0
-    for row in list(islice(rows, AT_ONCE)):
-        made = services.decide_again(asker, row.person_id, row.year, _reason(row), now=timezone.now())
+    for row in rows[:AT_ONCE]:
+        try:
+            made = services.decide_again(asker, row.person_id, row.year, _reason(row), now=timezone.now())
+        except SalusError as error:
+            messages.error(request, f"{row.cause.number}: {_(error.message)}")
+            continue
         years, changed = years + 1, changed + len(made)
     done = ngettext("%(n)s year was decided again.", "%(n)s years were decided again.", years) % {"n": years}
     return f"{done} {_changed(changed)}"
