@@ -163,6 +163,11 @@ def test_doses_keep_the_least_intervals(folder: Path) -> None:
         live = sorted({day for vaccine, day in doses if vaccine in {"BCG", "MMR", "JEL", "HEPA"}})
         assert all(gap.days >= 28 for gap in np.diff(live)), doses
     assert pairs > 500
+    apart = {(row["vaccine"], int(row["dose"])): int(row["least_days"] or 0) for row in rows("vaccines")}
+    for one in table(folder, "doses"):
+        before = [day for vaccine, day in by_child[one["person_id"]] if vaccine == one["vaccine"]]
+        gaps = [(one["given"] - day).days for day in before if day < one["given"]]
+        assert not gaps or min(gaps) >= apart[one["vaccine"], one["dose"]], one
 
 
 def test_chronic_patients_come_by_the_quarter_until_they_are_lost(folder: Path) -> None:

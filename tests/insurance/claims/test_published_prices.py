@@ -103,3 +103,13 @@ def test_a_withdrawn_list_and_no_list_change_nothing(city: City) -> None:
     )
     claim = claims.settle(SYSTEM, city.institutions[0], asked(city, 1, date(2025, 4, 1)), now=NOW)
     assert over(claim) == 0
+
+
+def test_a_list_without_an_item_leaves_its_decisions_as_they_are(city: City) -> None:
+    CatalogueItem.objects.filter(item=ITEM).update(payment_class="B", self_share=1000)
+    place = city.institutions[0]
+    claims.settle(SYSTEM, place, asked(city, 1, date(2025, 4, 1)), now=NOW)
+    published(1, date(2025, 3, 1))
+    assert claims.decide_again(SYSTEM, city.persons[0], 2025, "a new list", now=NOW) == []
+    published(2, date(2025, 3, 2), every=50_000)
+    assert len(claims.decide_again(SYSTEM, city.persons[0], 2025, "a new list", now=NOW)) == 1

@@ -144,7 +144,7 @@ def claim(request: HttpRequest, number: int) -> HttpResponse:
             for one in held.adjudications.order_by("-version")
         ],
         "resident": resident,
-        "outdated": None if resident else outdated.of_claim(held),
+        "outdated": None if resident else outdated.of_claim(payer(request), held),
         "may_take_back": not resident and held.outcome != Outcome.REVERSED,
     }
     return render(request, "insurance/claim.html", context)

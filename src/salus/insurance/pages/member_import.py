@@ -13,12 +13,13 @@ from django.utils.translation import gettext_lazy
 from salus.insurance.eligibility import CATEGORIES
 from salus.insurance.models import Claim, Contribution, Enrolment, Outcome
 from salus.insurance.queries import members as reading
-from salus.insurance.queries.cover import parts
+from salus.insurance.queries.cover import owners, parts
 from salus.insurance.services import enrolment
 from salus.kernel import policy
 from salus.kernel.errors import Conflict, NotFound
 from salus.kernel.models import District
 from salus.kernel.policy import Principal, Target
+from salus.record.identity import queries as identity
 from salus.web.imports import ImportColumn, Importer, Verdict
 
 Row = Mapping[str, str]
@@ -91,9 +92,8 @@ def undo(principal: Principal, way_back: dict[str, Any]) -> None:
     held = Enrolment.objects.get(pk=way_back["enrolment"])
     if held.end_date is not None:
         raise Conflict("membership-over", _("The membership has ended already."))
-    used = Claim.objects.filter(
-        person_id=held.person_id, discharged__gte=held.start_date, outcome=Outcome.PAID
-    )
+    persons = list(owners([identity.current(held.person_id)]))
+    used = Claim.objects.filter(person_id__in=persons, discharged__gte=held.start_date, outcome=Outcome.PAID)
     if used.exists():
         raise Conflict("membership-used", _("A claim was paid by it; correct the membership by hand."))
     now = timezone.now()

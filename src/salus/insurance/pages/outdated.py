@@ -1,5 +1,6 @@
 """Pages of what changes decided claims: one taken back, and the years to decide again after it."""
 
+from collections import Counter
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -27,6 +28,9 @@ AT_ONCE = 200
 
 
 def _reason(row: OutdatedYear) -> str:
+    """Return why the year is decided again: it stands on its claims, so no sensitive one is named."""
+    if row.cause.categories:
+        return str(row.get_why_display())
     words = (
         _("Claim %(number)s was taken back") if row.why == OutdatedWhy.REVERSED
         else _("Claim %(number)s came late")
@@ -46,13 +50,19 @@ def _decide(request: HttpRequest, rows: Any) -> str:
     What cannot be decided now stays on the list, and a message says why.
     """
     asker, years, changed = payer(request), 0, 0
+    stopped: Counter[str] = Counter()
     for row in rows[:AT_ONCE]:
+        if not OutdatedYear.objects.filter(pk=row.pk).exists():
+            continue  # decided meanwhile, or with another mark of a person who was merged
         try:
             made = services.decide_again(asker, row.person_id, row.year, _reason(row), now=timezone.now())
         except SalusError as error:
-            messages.error(request, f"{row.cause.number}: {_(error.message)}")
+            stopped[_(error.message)] += 1
             continue
         years, changed = years + 1, changed + len(made)
+    for words, count in stopped.items():
+        left = ngettext("%(n)s year was left: %(words)s.", "%(n)s years were left: %(words)s.", count)
+        messages.error(request, left % {"n": count, "words": words})
     done = ngettext("%(n)s year was decided again.", "%(n)s years were decided again.", years) % {"n": years}
     return f"{done} {_changed(changed)}"
 
@@ -64,22 +74,22 @@ class Outdated(Table):
     caption = gettext_lazy("Years to decide again")
     default_sort = "found_at"
     private = True
-    search = ("cause__number", "cause__institution__code", "cause__institution__name")
+    search = ("number", "place")
     search_label = gettext_lazy("Number or institution")
     empty_title = gettext_lazy("Nothing has to be decided again")
     empty_text = gettext_lazy("A year comes here when a claim of it comes late or is taken back.")
     columns: ClassVar = (
         Column(
-            "cause", gettext_lazy("Claim"), kind="code", sort="cause__number",
-            value=lambda row: row.cause.number,
-            link=lambda row: reverse("insurance:claim", args=[row.cause_id]),
+            "cause", gettext_lazy("Claim"), kind="code", sort="number",
+            value=lambda row: row.number or _("not shown"),
+            link=lambda row: reverse("insurance:claim", args=[row.cause_id]) if row.number else None,
         ),
         Column("why", gettext_lazy("Why"), sort="why", value=lambda row: row.get_why_display()),
         Column(
             "institution", gettext_lazy("Institution"), sort="place", wide=True,
-            value=lambda row: chosen(row.cause.institution.name, row.cause.institution.name_en),
+            value=lambda row: chosen(row.place, row.cause.institution.name_en) if row.place else "",
         ),
-        Column("cause__discharged", gettext_lazy("Day"), kind="day", sort="cause__discharged"),
+        Column("day", gettext_lazy("Day"), kind="day", sort="day"),
         Column("year", gettext_lazy("Benefit year"), kind="number", sort="year",
                value=lambda row: str(row.year)),
         Column("claims", gettext_lazy("Claims of the year"), kind="number", sort="claims"),

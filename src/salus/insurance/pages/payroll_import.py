@@ -1,8 +1,9 @@
 """Import of an employer's month: who earned how much, and so what the employees' fund is paid for them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +13,21 @@ from django.utils.translation import gettext_lazy
 
 from salus.insurance.models import Claim, Contribution, Enrolment, Outcome
 from salus.insurance.queries import members as reading
-from salus.insurance.queries.cover import parts
+from salus.insurance.queries.cover import owners, parts
 from salus.insurance.services import enrolment
 from salus.kernel import policy
 from salus.kernel.errors import Conflict, NotFound
 from salus.kernel.money import Fen, to_fen
 from salus.kernel.policy import Principal, Target
+from salus.record.identity import queries as identity
 from salus.web.imports import ImportColumn, Importer, Verdict
 
 Row = Mapping[str, str]
 MOST = Decimal(10_000_000)
 """A month's wage in yuan above this is a slip of the pen."""
+_MONTH = re.compile(r"([0-9]{4})[-/.年]?([0-9]{1,2})月?(?:[-/.]0?1)?")
+"""A month as people write it, or its first day, which is what a spreadsheet makes of it."""
+_WAGE = re.compile(r"(?:[0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]{1,2})?")
 
 
 def check(principal: Principal, rows: Sequence[Row]) -> list[Verdict]:
@@ -67,15 +72,15 @@ def _judged(
     return Verdict("ready")
 
 
-def apply(principal: Principal, row: Row) -> dict[str, Any]:
-    """Enter the contribution of the month on the wage, as paid today."""
+def apply(principal: Principal, row: Row) -> dict[str, Any] | None:
+    """Enter the contribution of the month on the wage, as paid today; nothing if it was paid meanwhile."""
     now = timezone.now()
     person = reading.persons_by_number(principal, [row["identity"]]).get(_number(row))
     month, wage = _month(row["month"]), _wage(row["wage"])
     if person is None or month is None or wage is None:
         raise NotFound("person-unknown", _("The resident is not known"), where="identity")
     paid = enrolment.pay_month(principal, person, month, wage, timezone.localdate(now), now=now)
-    return {"contribution": paid.pk}
+    return {"contribution": paid.pk} if paid.recorded_at == now else None
 
 
 def undo(principal: Principal, way_back: dict[str, Any]) -> None:
@@ -86,8 +91,9 @@ def undo(principal: Principal, way_back: dict[str, Any]) -> None:
     """
     paid = Contribution.objects.get(pk=way_back["contribution"])
     used = Claim.objects.filter(
-        person_id=paid.person_id, discharged__range=(paid.start_date, paid.end_date), outcome=Outcome.PAID
-    )
+        person_id__in=list(owners([identity.current(paid.person_id)])),
+        discharged__range=(paid.start_date, paid.end_date), outcome=Outcome.PAID,
+    )  # fmt: skip
     if used.exists():
         raise Conflict("membership-used", _("A claim was paid by it; correct the membership by hand."))
     now = timezone.now()
@@ -99,21 +105,18 @@ def _number(row: Row) -> str:
 
 
 def _month(text: str) -> date | None:
-    digits = text.strip().replace("-", "").replace("/", "")
-    if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
+    found = _MONTH.fullmatch(text.strip())
+    if found is None:
         return None
-    year, month = int(digits[:4]), int(digits[4:])
+    year, month = int(found[1]), int(found[2])
     return date(year, month, 1) if 2000 <= year <= 2100 and 1 <= month <= 12 else None
 
 
 def _wage(text: str) -> Fen | None:
-    try:
-        yuan = Decimal(text.strip().replace(",", ""))
-    except InvalidOperation:
+    if not _WAGE.fullmatch(text.strip()):
         return None
-    if not yuan.is_finite() or not 0 <= yuan <= MOST or yuan != yuan.quantize(Decimal("0.01")):
-        return None
-    return to_fen(yuan)
+    yuan = Decimal(text.strip().replace(",", ""))
+    return to_fen(yuan) if yuan <= MOST else None
 
 
 PAYROLL = Importer(

@@ -1,6 +1,6 @@
 """Benefit years whose claims should be decided again, as a fund officer may see them."""
 
-from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, ExtractYear
 
 from salus.insurance.models import Claim, Outcome, OutdatedYear
@@ -12,7 +12,12 @@ from salus.record.identity import queries as identity
 
 
 def visible(principal: Principal, action: str = "search") -> "QuerySet[OutdatedYear]":
-    """Return the years whose cause the principal may see, with `claims`: how many of the year stand."""
+    """Return the years with claims that the principal may see, and what may be told of them.
+
+    `claims` is how many of the year stand; `number`, `place` and `day` are the cause's, empty where its
+    category is not open to the principal: the year is hers to decide, the claim is not hers to know of.
+    """
+    told = Q(cause__categories__in=claims.opened(principal))
     standing = (
         Claim.objects.filter(person_id=OuterRef("person_id"))
         .annotate(of=ExtractYear("discharged"))
@@ -24,9 +29,13 @@ def visible(principal: Principal, action: str = "search") -> "QuerySet[OutdatedY
     )
     rows = (
         OutdatedYear.objects.select_related("cause__institution")
-        .filter(cause__categories__in=claims.opened(principal))
-        .annotate(claims=Coalesce(Subquery(standing.values("found"), output_field=IntegerField()), 0))
-        .annotate(place=F("cause__institution__name"))
+        .filter(cause__version__gte=1)  # joins the claims, of which the policy's condition speaks
+        .annotate(
+            claims=Coalesce(Subquery(standing.values("found"), output_field=IntegerField()), 0),
+            number=Case(When(told, then="cause__number"), default=Value("")),
+            place=Case(When(told, then="cause__institution__name"), default=Value("")),
+            day=Case(When(told, then="cause__discharged"), default=None),
+        )
     )
     scope = policy.scope(principal, action, "Claim")
     return claims.scoped(rows, scope, "insurance_claim", "insurance_claim.source_id")
@@ -40,10 +49,8 @@ def opened(principal: Principal, number: int) -> OutdatedYear:
     return found
 
 
-def of_claim(claim: Claim) -> OutdatedYear | None:
-    """Return the mark of a claim's benefit year. The caller has asked the policy for the claim."""
+def of_claim(principal: Principal, claim: Claim) -> OutdatedYear | None:
+    """Return the mark of a claim's benefit year, as `visible` tells of it."""
     persons = list(cover.owners([identity.current(claim.person_id)]))
-    rows = OutdatedYear.objects.select_related("cause").filter(
-        person_id__in=persons, year=claim.discharged.year
-    )
-    return rows.first()
+    rows = visible(principal, "read").filter(person_id__in=persons, year=claim.discharged.year)
+    return rows.order_by("pk").first()

@@ -14,6 +14,7 @@ from salus.kernel.money import Fen
 from salus.kernel.policy import Principal, Target
 
 EVERY_TIER = ""
+CEILINGS = ("ceiling_1", "ceiling_2", "ceiling_3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def prices_between(first: date, last: date) -> Iterator[DatedPrice]:
 def priced(catalogue: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield rows of the adjudication's catalogue with published prices as the most that is payable.
 
-    A list that takes effect while an item's row is in force gives the item a row of its own from that day:
-    its ceilings are the list's prices where it has some, else the catalogue's.
+    A list that changes what is payable while an item's row is in force gives the item a row of its own from
+    that day: its ceilings are the list's prices where it has some, else the catalogue's.
     """
     held: dict[str, list[Mapping[str, Any]]] = {}
     for row in catalogue:
@@ -108,10 +109,14 @@ def _dated(
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         begins, ends = row["valid_from"], following["valid_from"] if following else date.max
         before = [prices for first, prices in lists if first <= begins]
-        yield {**row, **_ceilings(before[-1] if before else {})}
+        last = {**row, **_ceilings(before[-1] if before else {})}
+        yield last
         for first, prices in lists:
             if begins < first < ends and (row["valid_to"] is None or first <= row["valid_to"]):
-                yield {**row, "valid_from": first, **_ceilings(prices)}
+                now = {**row, "valid_from": first, **_ceilings(prices)}
+                if any(now.get(name) != last.get(name) for name in CEILINGS):
+                    last = now
+                    yield now
 
 
 def _ceilings(prices: Mapping[str, Fen]) -> dict[str, Fen]:

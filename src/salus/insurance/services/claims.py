@@ -255,7 +255,11 @@ def decide_again(
         claims.sort(key=lambda c: (c.discharged, context.claim_id(c.institution.code, c.number)))
         changed = _again(claims, person, rules_of(stamp.as_of), stamp, reason.strip()[:200])
         outdated.forget(list(cover.owners([person])), year)
-        intent = audit.intend(cursor, [entry(principal, "correct", claim) for claim in changed])
+        looked = audit.entry(
+            principal, "correct", person_id=person, resource_type="Claim",
+            detail={"year": year, "changed": len(changed)},
+        )  # fmt: skip
+        intent = audit.intend(cursor, [looked, *(entry(principal, "correct", claim) for claim in changed)])
     audit.settle(intent)
     return changed
 

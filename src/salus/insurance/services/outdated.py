@@ -18,8 +18,8 @@ def mark(claim: Claim, why: OutdatedWhy, now: datetime) -> None:
     """
     person = identity.current(claim.person_id)
     after = Q(discharged__gt=claim.discharged)
-    if why == OutdatedWhy.REVERSED:
-        after |= Q(received_at__gt=claim.received_at)
+    if why == OutdatedWhy.REVERSED:  # of one day and one file any may come after another
+        after = Q(discharged__gte=claim.discharged) | Q(received_at__gte=claim.received_at)
     if standing_of(person, claim.discharged.year).filter(after).exclude(pk=claim.pk).exists():
         OutdatedYear.objects.get_or_create(
             person_id=person, year=claim.discharged.year,

@@ -109,8 +109,11 @@ def condition(
     params: list[Any] = []
     exact = True
     stretch = parameter.kind == "string" and modifier != "contains"
+    day = False
     if parameter.kind == "date":
-        stretch = all(_prefixed(one)[0] == "eq" for one in split(value, ","))
+        dated = [_prefixed(one) for one in split(value, ",")]
+        stretch = all(prefix == "eq" for prefix, _ in dated)
+        day = stretch and all(len(date) >= len("2026-01-31") for _, date in dated)
     for one in split(value, ","):
         if one == "":
             raise bad_value(name, "Give a value, or leave the parameter out")
@@ -123,9 +126,7 @@ def condition(
         return Direct(joined, params)
     identifying = parameter.kind == "token" and parameter.code == "identifier"
     single = exact and len(texts) == 1 and len(parameter.paths) == 1
-    ranked = (
-        "identifier" if identifying else "day" if parameter.kind == "date" and stretch else parameter.kind
-    )
+    ranked = "identifier" if identifying else "day" if day else parameter.kind
     return Condition(
         parameter.kind,
         f"{paths_in(parameter.paths)} and {joined}",
