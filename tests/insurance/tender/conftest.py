@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from salus.insurance.models import Bidder, Supplier, Tender, TenderGroup
 from salus.insurance.services import procurement
@@ -24,7 +25,8 @@ MET = {
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """Return the moment, in the city's own time: its date is the one that the platform goes by."""
+    return timezone.localtime()
 
 
 def person(role: str, institution: Institution | None = None) -> Principal:

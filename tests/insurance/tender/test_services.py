@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from salus.insurance.models import ContractLine, Demand, SupplyContract, Tender, TenderDecision
 from salus.insurance.queries import procurement as queries
@@ -351,7 +352,7 @@ def test_tampering_past_the_triggers_stops_the_decision(scene: Scene) -> None:
     later = scene.tender.round.reveal_until
     error = refused(
         "tender-tampered",
-        lambda: procurement.decide(scene.officer, scene.tender, starts=later.date(), now=later),
+        lambda: procurement.decide(scene.officer, scene.tender, starts=timezone.localdate(later), now=later),
     )
     assert error.where == "G1/S0"
 
