@@ -5,7 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's business here; speeds are measured by the benchmarks.
+hypothesis.settings.register_profile("salus", deadline=None)
+hypothesis.settings.load_profile("salus")
 
 ROOT = Path(__file__).resolve().parent.parent
 
