@@ -273,3 +273,13 @@ def test_a_repeat_that_never_ends_is_stopped() -> None:
         rows(view, {"resourceType": "QuestionnaireResponse", "item": [item]})
     inner = item["item"][0]["item"][0]["item"][0]["item"][0]["item"][0]["item"][0]["item"][0]
     assert len(rows(view, {"resourceType": "QuestionnaireResponse", "item": [inner]})) == 63
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Asia/Shanghai", "UTC", "Pacific/Pago_Pago"])
+def test_today_is_the_day_of_now_wherever_the_database_stands(zone: str) -> None:
+    made = compile_view(column("now().toString().startsWith(today().toString())"))
+    with duckdb.connect() as database:
+        database.execute(f"set TimeZone = '{zone}'")
+        database.execute("create table stored (body varchar)")
+        database.execute("""insert into stored values ('{"resourceType": "Patient"}')""")
+        assert database.execute(made.sql("stored")).fetchall() == [(True,)]

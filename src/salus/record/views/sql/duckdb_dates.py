@@ -23,7 +23,7 @@ class DateOperations(TextOperations):
     """Dates, times and quantities."""
 
     def op_today(self, a: Args, d: str) -> str:
-        return "strftime(current_date, '%Y-%m-%d')"
+        return "strftime(now() at time zone 'UTC', '%Y-%m-%d')"
 
     def op_now(self, a: Args, d: str) -> str:
         return "(strftime(now() at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%g') || 'Z')"
