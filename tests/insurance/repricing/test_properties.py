@@ -89,6 +89,15 @@ def test_a_city_is_neutral_to_the_yuan_and_close_to_the_best(basis: Basis, outco
     assert outcome.gap < 0.01
 
 
+@pytest.mark.slow
+def test_neutral_prices_are_found_where_few_steps_leave_millions_over() -> None:
+    """A city of full size in which one step of a large service moves millions, and least change is asked."""
+    large = city_basis(price_city(6))
+    outcome = Study(large, city_rules()).at(0)
+    holds(large, city_rules(), outcome)
+    assert outcome.gap < 0.01
+
+
 def test_labour_is_raised_and_machines_are_cut(basis: Basis, outcome: Outcome) -> None:
     """The point of it: labour of 60 % and more gains, services of machines lose, in money of the year."""
     change = (outcome.prices - basis.price) * basis.totals

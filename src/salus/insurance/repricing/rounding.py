@@ -14,9 +14,10 @@ _NEAR = 1e-4
 """Fen from a step that count as on it (the programme's own tolerance)."""
 _AROUND = 4
 """Steps that a service between two steps may take to either side."""
-_OTHERS = (40, 120)
-"""Services beside those that may move one step to either side: so many of the cheapest to move, and as many
-of the cheapest for the revenue that they move; more where few leave revenue or fund outside the window."""
+_TURNS = ((40, 1.0), (120, 1.0), (400, 2.0), (400, 2.0), (400, 3.0), (400, 10.0), (400, 30.0))
+"""Services beside those that may move one step to either side, and how dear it is to miss the window: so many
+of the cheapest to move, and as many of the cheapest for the revenue that they move. Each turn goes on from
+the one before, as long as revenue or fund is outside the window."""
 _NODES = 400
 _GAP = 1e-7
 _OUTSIDE = 4.0
@@ -57,12 +58,12 @@ def round_relaxed(problem: Problem, closeness: int, relaxed: Relaxed, window: in
     last = np.array([grid.size - 1 for grid in problem.grids])
     cheap, yielding = _cheapest(problem, closeness, relaxed, places, set(between))
     outside = _OUTSIDE * (1.0 + float(np.abs(relaxed.line_duals[: FUND + 1]).max()))
-    for others in _OTHERS:
+    for others, dear in _TURNS:
         low, high = places.copy(), places.copy()
         for services, reach in ((cheap[:others], 1), (yielding[:others], 1), (between, _AROUND)):
             low[services] = np.maximum(0, places[services] - reach)
             high[services] = np.minimum(last[services], places[services] + reach)
-        chosen, _, _ = _mixed(problem, closeness, low, high, window, outside, _NODES)
+        chosen, _, _ = _mixed(problem, closeness, low, high, window, dear * outside, _NODES)
         places = places if chosen is None else chosen
         if max(map(abs, _neutral(problem, places))) <= 2 * window:
             break
