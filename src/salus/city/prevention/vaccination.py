@@ -9,12 +9,9 @@ from salus.city.facts import Floats, Ints, rows, table
 from salus.city.identity import EPOCH
 from salus.city.kinds import MINUTES
 from salus.city.people import Bools, Population, Window
+from salus.city.prevention.purposes import value
 
 NEVER_SAFE = 1 << 30
-LIVE_APART = 28
-"""Days between injected live vaccines not given on one day (childhood schedule 2021, general part)."""
-PRONE = 0.1
-"""The share of families that miss doses now and then; those missed are theirs or a defaulter's."""
 
 
 @dataclass(slots=True)
@@ -89,11 +86,13 @@ def _schedule(birth: Ints, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
     uptake = table("vaccines", "uptake")[:, 0]
     months = np.nan_to_num(table("vaccines", "due_month")[:, 0])
     lots = rng.random((*due.shape, 3))
-    prone = rng.random(len(birth)) < PRONE
-    defaults = np.where(rng.random(len(birth)) < 0.05, rng.random(len(birth)) * 24, 999.0)
-    missed = (lots[:, :, 0] < (1 - uptake) / PRONE) & prone[:, None]
+    share = value("dose_prone")
+    prone = rng.random(len(birth)) < share
+    lost = rng.random(len(birth)) < value("dose_lost")
+    defaults = np.where(lost, rng.random(len(birth)) * value("dose_lost_before"), 999.0)
+    missed = (lots[:, :, 0] < (1 - uptake) / share) & prone[:, None]
     given = under & ~missed & (months <= defaults[:, None])
-    delay = -6 * np.log(1 - lots[:, :, 1]) * (1 + (months > 12)) * (months > 0)
+    delay = -value("dose_delay") * np.log(1 - lots[:, :, 1]) * (1 + (months > 12)) * (months > 0)
     day = _apart(np.where(given, due + delay.astype(np.int64), NEVER_SAFE))
     child, row = np.nonzero(given)
     return np.stack([child, row]), day[child, row], 500 + (lots[child, row, 2] * 480).astype(np.int64)
@@ -126,7 +125,7 @@ def _apart(day: Ints) -> Ints:
             alive = np.where(mine & live[row], np.maximum(alive, on), alive)
 
     moved(np.broadcast_to(np.arange(len(facts))[:, None], day.T.shape), 0)
-    moved(np.argsort(day, axis=1, kind="stable").T, LIVE_APART)
+    moved(np.argsort(day, axis=1, kind="stable").T, int(value("live_apart")))
     return day
 
 
