@@ -76,11 +76,8 @@ def test_a_list_that_is_rolled_back_by_another_leaves_its_own_days_as_they_were(
 
 def test_prices_and_changes_of_the_catalogue_meet(city: City) -> None:
     base = CatalogueItem.objects.filter(item=ITEM).values().get()
-    for first, last, ceiling in ((date(2025, 5, 1), date(2025, 6, 30), 70_000),):
-        CatalogueItem.objects.create(
-            **{k: v for k, v in base.items() if k not in ("id", "valid_from", "valid_to", "ceiling_3")},
-            valid_from=first, valid_to=last, ceiling_3=ceiling,
-        )  # fmt: skip
+    changed = {"valid_from": date(2025, 5, 1), "valid_to": date(2025, 6, 30), "ceiling_3": 70_000}
+    CatalogueItem.objects.create(**{k: v for k, v in base.items() if k != "id"} | changed)
     published(1, date(2025, 3, 1), tier3=60_000)
     published(2, date(2025, 6, 1), tier1=40_000)
     published(3, date(2025, 8, 1), every=30_000)

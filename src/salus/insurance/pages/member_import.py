@@ -23,6 +23,9 @@ from salus.record.identity import queries as identity
 from salus.web.imports import ImportColumn, Importer, Verdict
 
 Row = Mapping[str, str]
+IDENTITY = ImportColumn(
+    "identity", gettext_lazy("Identity number"), required=True, also=("身份证号", "证件号码")
+)
 
 
 def check(principal: Principal, rows: Sequence[Row]) -> list[Verdict]:
@@ -37,7 +40,7 @@ def check(principal: Principal, rows: Sequence[Row]) -> list[Verdict]:
         District.objects.filter(code__in={row["area"] for row in rows}).values_list("code", flat=True)
     )
     seen: set[UUID] = set()
-    return [_judged(principal, row, persons.get(_number(row)), members, areas, seen) for row in rows]
+    return [_judged(principal, row, persons.get(number_of(row)), members, areas, seen) for row in rows]
 
 
 def _judged(
@@ -69,7 +72,7 @@ def _judged(
 def apply(principal: Principal, row: Row) -> dict[str, Any]:
     """Enrol the resident and enter the premium of the year, both or neither."""
     now = timezone.now()
-    person = reading.persons_by_number(principal, [row["identity"]]).get(_number(row))
+    person = reading.persons_by_number(principal, [row["identity"]]).get(number_of(row))
     start = _day(row["start"])
     if person is None or start is None:
         raise NotFound("person-unknown", _("The resident is not known"), where="identity")
@@ -92,10 +95,7 @@ def undo(principal: Principal, way_back: dict[str, Any]) -> None:
     held = Enrolment.objects.get(pk=way_back["enrolment"])
     if held.end_date is not None:
         raise Conflict("membership-over", _("The membership has ended already."))
-    persons = list(owners([identity.current(held.person_id)]))
-    used = Claim.objects.filter(person_id__in=persons, discharged__gte=held.start_date, outcome=Outcome.PAID)
-    if used.exists():
-        raise Conflict("membership-used", _("A claim was paid by it; correct the membership by hand."))
+    refuse_used(held.person_id, held.start_date, date.max)
     now = timezone.now()
     with transaction.atomic():
         for paid in Contribution.objects.filter(enrolment=held, cancelled_on=None):
@@ -103,7 +103,16 @@ def undo(principal: Principal, way_back: dict[str, Any]) -> None:
         enrolment.leave(principal, held.person_id, held.start_date, "error", now=now)
 
 
-def _number(row: Row) -> str:
+def refuse_used(person: UUID, first: date, last: date) -> None:
+    """Raise `Conflict` if a claim of the person, or of one merged into her, was paid in a time."""
+    persons = list(owners([identity.current(person)]))
+    paid = Claim.objects.filter(person_id__in=persons, discharged__range=(first, last), outcome=Outcome.PAID)
+    if paid.exists():
+        raise Conflict("membership-used", _("A claim was paid by it; correct the membership by hand."))
+
+
+def number_of(row: Row) -> str:
+    """Return the identity number of a row as the record writes it."""
     return row["identity"].strip().upper()
 
 
@@ -124,9 +133,7 @@ MEMBERS = Importer(
     action="create",
     kind="enrolment",
     columns=(
-        ImportColumn(
-            "identity", gettext_lazy("Identity number"), required=True, also=("身份证号", "证件号码")
-        ),
+        IDENTITY,
         ImportColumn(
             "scheme", gettext_lazy("Scheme"), required=True, also=("险种",),
             hint=gettext_lazy("employee or resident"),

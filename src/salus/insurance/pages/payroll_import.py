@@ -11,18 +11,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from salus.insurance.models import Claim, Contribution, Enrolment, Outcome
+from salus.insurance.models import Contribution, Enrolment
+from salus.insurance.pages.member_import import IDENTITY, Row, number_of, refuse_used
 from salus.insurance.queries import members as reading
-from salus.insurance.queries.cover import owners, parts
+from salus.insurance.queries.cover import parts
 from salus.insurance.services import enrolment
 from salus.kernel import policy
-from salus.kernel.errors import Conflict, NotFound
+from salus.kernel.errors import NotFound
 from salus.kernel.money import Fen, to_fen
 from salus.kernel.policy import Principal, Target
-from salus.record.identity import queries as identity
 from salus.web.imports import ImportColumn, Importer, Verdict
 
-Row = Mapping[str, str]
 MOST = Decimal(10_000_000)
 """A month's wage in yuan above this is a slip of the pen."""
 _MONTH = re.compile(r"([0-9]{4})[-/.年]?([0-9]{1,2})月?(?:[-/.]0?1)?")
@@ -41,7 +40,7 @@ def check(principal: Principal, rows: Sequence[Row]) -> list[Verdict]:
         for person, start in paid.values_list("person_id", "start_date"):
             members[person].add(start)
     seen: set[tuple[UUID, date]] = set()
-    return [_judged(principal, row, persons.get(_number(row)), members, seen) for row in rows]
+    return [_judged(principal, row, persons.get(number_of(row)), members, seen) for row in rows]
 
 
 def _judged(
@@ -75,7 +74,7 @@ def _judged(
 def apply(principal: Principal, row: Row) -> dict[str, Any] | None:
     """Enter the contribution of the month on the wage, as paid today; nothing if it was paid meanwhile."""
     now = timezone.now()
-    person = reading.persons_by_number(principal, [row["identity"]]).get(_number(row))
+    person = reading.persons_by_number(principal, [row["identity"]]).get(number_of(row))
     month, wage = _month(row["month"]), _wage(row["wage"])
     if person is None or month is None or wage is None:
         raise NotFound("person-unknown", _("The resident is not known"), where="identity")
@@ -90,18 +89,9 @@ def undo(principal: Principal, way_back: dict[str, Any]) -> None:
         Conflict: a claim was paid in that month, or the contribution was paid back meanwhile.
     """
     paid = Contribution.objects.get(pk=way_back["contribution"])
-    used = Claim.objects.filter(
-        person_id__in=list(owners([identity.current(paid.person_id)])),
-        discharged__range=(paid.start_date, paid.end_date), outcome=Outcome.PAID,
-    )  # fmt: skip
-    if used.exists():
-        raise Conflict("membership-used", _("A claim was paid by it; correct the membership by hand."))
+    refuse_used(paid.person_id, paid.start_date, paid.end_date)
     now = timezone.now()
     enrolment.pay_back(principal, paid.pk, timezone.localdate(now), now=now)
-
-
-def _number(row: Row) -> str:
-    return row["identity"].strip().upper()
 
 
 def _month(text: str) -> date | None:
@@ -125,9 +115,7 @@ PAYROLL = Importer(
     action="create",
     kind="enrolment",
     columns=(
-        ImportColumn(
-            "identity", gettext_lazy("Identity number"), required=True, also=("身份证号", "证件号码")
-        ),
+        IDENTITY,
         ImportColumn(
             "month", gettext_lazy("Month"), required=True, also=("缴费月份", "所属期"),
             hint="2026-03",

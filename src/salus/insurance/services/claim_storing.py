@@ -86,7 +86,7 @@ def store_new(
     payments.book(made, None, stamp.today, by=stamp.by, now=stamp.now)
     follow_up.open_if_free(made, claim, stamp.today)
     if claim.standing or decided.events:
-        outdated.mark(claim, OutdatedWhy.LATE, stamp.now)
+        outdated.mark(claim, person_id, OutdatedWhy.LATE, stamp.now)
     emit(ClaimDecided(claim.pk, claim.version))
     return claim
 
@@ -105,11 +105,14 @@ def store_again(claim: Claim, decided: Decided, reason: str, stamp: Stamp) -> Ad
     return made
 
 
-def store_reversal(claim: Claim, reason: str, stamp: Stamp) -> Adjudication:
-    """Store that a claim is taken back: nobody pays anything by it and it used nothing up."""
+def store_reversal(claim: Claim, person: UUID, reason: str, stamp: Stamp) -> Adjudication:
+    """Store that a claim is taken back: nobody pays anything by it and it used nothing up.
+
+    `person` is who its resident is today.
+    """
     before, used = latest(claim), _undo(claim)
     if claim.standing or used:
-        outdated.mark(claim, OutdatedWhy.REVERSED, stamp.now)
+        outdated.mark(claim, person, OutdatedWhy.REVERSED, stamp.now)
     claim.version += 1
     claim.outcome, claim.standing = Outcome.REVERSED, False
     claim.fund_fen = claim.resident_fen = claim.withheld_fen = claim.findings = 0

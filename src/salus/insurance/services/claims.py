@@ -211,12 +211,13 @@ def take_back(
     if len(reason.strip()) < REASON or not storable(reason):
         raise Invalid("claim-reason", _("Say why the claim is taken back"), where="reason")
     with transaction.atomic(), connection.cursor() as cursor:
-        only_one(cursor, identity.current(claim.person_id))
+        person = identity.current(claim.person_id)
+        only_one(cursor, person)
         claim.refresh_from_db()
         if claim.outcome == Outcome.REVERSED:
             intent = audit.intend(cursor, [entry(principal, "read", claim)])
         else:
-            claim_storing.store_reversal(claim, reason.strip()[:200], stamp_of(principal, now))
+            claim_storing.store_reversal(claim, person, reason.strip()[:200], stamp_of(principal, now))
             intent = audit.intend(cursor, [entry(principal, "update", claim, reversed=True)])
     audit.settle(intent)
     return claim

@@ -7,16 +7,14 @@ from django.db.models import Q, QuerySet
 
 from salus.insurance.models import Claim, Outcome, OutdatedWhy, OutdatedYear
 from salus.insurance.queries import cover
-from salus.record.identity import queries as identity
 
 
-def mark(claim: Claim, why: OutdatedWhy, now: datetime) -> None:
+def mark(claim: Claim, person: UUID, why: OutdatedWhy, now: datetime) -> None:
     """Mark the claim's benefit year if others of its person were decided on otherwise than they would be now.
 
     For a late claim these are the ones discharged after it; for one taken back also those that came after it.
-    In the caller's transaction.
+    `person` is who she is today. In the caller's transaction.
     """
-    person = identity.current(claim.person_id)
     after = Q(discharged__gt=claim.discharged)
     if why == OutdatedWhy.REVERSED:  # of one day and one file any may come after another
         after = Q(discharged__gte=claim.discharged) | Q(received_at__gte=claim.received_at)
