@@ -7,7 +7,7 @@ def register() -> None:
 
     cover_pages.register()
     from salus.insurance.pages import settlement_pages
-    from salus.insurance.services import review  # noqa: F401 - declares its periodic job
+    from salus.insurance.services import joined, review  # noqa: F401 - declare their periodic jobs
 
     settlement_pages.register()
     from salus.insurance.pages.procurement import registration as procurement

@@ -40,7 +40,7 @@ from salus.insurance.models.fund import (
     PaymentBatch,
     PaymentItem,
 )
-from salus.insurance.models.outdated import OutdatedWhy, OutdatedYear
+from salus.insurance.models.outdated import FeedCursor, OutdatedWhy, OutdatedYear
 from salus.insurance.models.payment import (
     ComparisonLine,
     GroupMethod,
@@ -97,6 +97,7 @@ __all__ = [
     "Demand",
     "Designation",
     "Enrolment",
+    "FeedCursor",
     "FollowUp",
     "FollowUpState",
     "FreeTreatment",

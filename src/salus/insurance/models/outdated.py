@@ -13,11 +13,14 @@ class OutdatedWhy(models.TextChoices):
 
     LATE = "late", _("A claim came late")
     REVERSED = "reversed", _("A claim was taken back")
+    JOINED = "joined", _("Records of two residents were joined")
+    SEPARATED = "separated", _("Records of a resident were separated")
 
 
 class OutdatedYear(models.Model):
     """A person's benefit year with claims that were decided before the `cause` came or went.
 
+    Where records were joined or separated, the cause is the first claim of the year.
     It goes when the year is decided again.
     """
 
@@ -36,3 +39,18 @@ class OutdatedYear(models.Model):
             models.UniqueConstraint(fields=["person_id", "year"], name="insurance_outdated_once")
         ]
         indexes: ClassVar = [models.Index(fields=["found_at", "id"], name="insurance_outdated_since")]
+
+
+class FeedCursor(models.Model):
+    """How far a reader of this room has read the record's change feed."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    xid = models.BigIntegerField(default=0)
+    seq = models.BigIntegerField(default=0)
+    updated = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        """Names."""
+
+        verbose_name = _("place in the change feed")
+        verbose_name_plural = _("places in the change feed")

@@ -29,13 +29,13 @@ AT_ONCE = 200
 
 def _reason(row: OutdatedYear) -> str:
     """Return why the year is decided again: it stands on its claims, so no sensitive one is named."""
-    if row.cause.categories:
+    named = {
+        OutdatedWhy.LATE: _("Claim %(number)s came late"),
+        OutdatedWhy.REVERSED: _("Claim %(number)s was taken back"),
+    }
+    if row.cause.categories or row.why not in named:
         return str(row.get_why_display())
-    words = (
-        _("Claim %(number)s was taken back") if row.why == OutdatedWhy.REVERSED
-        else _("Claim %(number)s came late")
-    )  # fmt: skip
-    return words % {"number": row.cause.number}
+    return named[OutdatedWhy(row.why)] % {"number": row.cause.number}
 
 
 def _changed(claims: int) -> str:
@@ -77,7 +77,10 @@ class Outdated(Table):
     search = ("number", "place")
     search_label = gettext_lazy("Number or institution")
     empty_title = gettext_lazy("Nothing has to be decided again")
-    empty_text = gettext_lazy("A year comes here when a claim of it comes late or is taken back.")
+    empty_text = gettext_lazy(
+        "A year comes here when a claim of it comes late or is taken back, or when the records of two "
+        "residents are joined or separated."
+    )
     columns: ClassVar = (
         Column(
             "cause", gettext_lazy("Claim"), kind="code", sort="number",

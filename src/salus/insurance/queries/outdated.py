@@ -9,22 +9,28 @@ from salus.kernel import policy
 from salus.kernel.errors import NotFound
 from salus.kernel.policy import Principal
 from salus.record.identity import queries as identity
+from salus.record.models import Person as Resident
 
 
 def visible(principal: Principal, action: str = "search") -> "QuerySet[OutdatedYear]":
     """Return the years with claims that the principal may see, and what may be told of them.
 
-    `claims` is how many of the year stand; `number`, `place` and `day` are the cause's, empty where its
-    category is not open to the principal: the year is hers to decide, the claim is not hers to know of.
+    `claims` is how many of the year stand, under her id and those merged into it; `number`, `place` and `day`
+    are the cause's, empty where its category is not open to the principal: the year is hers to decide, the
+    claim is not hers to know of.
     """
     told = Q(cause__categories__in=claims.opened(principal))
+    her = OuterRef(OuterRef("person_id"))
+    into_her = Resident.objects.filter(merged_into=OuterRef(her)).values("id")
+    merged = Resident.objects.filter(Q(merged_into=her) | Q(merged_into__in=into_her)).values("id")
     standing = (
-        Claim.objects.filter(person_id=OuterRef("person_id"))
+        Claim.objects.filter(Q(person_id=OuterRef("person_id")) | Q(person_id__in=merged))
         .annotate(of=ExtractYear("discharged"))
         .filter(of=OuterRef("year"))
         .exclude(outcome__in=[Outcome.REVERSED, Outcome.RETURNED])
         .order_by()
-        .values("person_id")
+        .annotate(all=Value(1))
+        .values("all")
         .annotate(found=Count("pk"))
     )
     rows = (

@@ -8,6 +8,8 @@ from django.db.models import Q, QuerySet
 from salus.insurance.models import Claim, Outcome, OutdatedWhy, OutdatedYear
 from salus.insurance.queries import cover
 
+NOT_STANDING = (Outcome.REVERSED, Outcome.RETURNED)
+
 
 def mark(claim: Claim, person: UUID, why: OutdatedWhy, now: datetime) -> None:
     """Mark the claim's benefit year if others of its person were decided on otherwise than they would be now.
@@ -27,9 +29,8 @@ def mark(claim: Claim, person: UUID, why: OutdatedWhy, now: datetime) -> None:
 
 def standing_of(person: UUID, year: int) -> "QuerySet[Claim]":
     """Return the claims of a person's benefit year that are decided anew with it."""
-    return Claim.objects.filter(
-        person_id__in=list(cover.owners([person])), discharged__year=year
-    ).exclude(outcome__in=[Outcome.REVERSED, Outcome.RETURNED])  # fmt: skip
+    mine = Claim.objects.filter(person_id__in=list(cover.owners([person])), discharged__year=year)
+    return mine.exclude(outcome__in=NOT_STANDING)
 
 
 def forget(persons: list[UUID], year: int) -> None:

@@ -52,6 +52,11 @@ class Person(models.Model):
             models.Index(fields=["birth_date"], name="record_person_birth"),
             models.Index(fields=["district_code", "id"], name="record_person_district"),
             models.Index(fields=["phone"], name="record_person_phone"),
+            models.Index(
+                fields=["merged_into"],
+                name="record_person_merged",
+                condition=models.Q(merged_into__isnull=False),
+            ),  # fmt: skip
         ]
 
     def __str__(self) -> str:
