@@ -42,6 +42,7 @@ from salus.insurance.models.fund import (
 )
 from salus.insurance.models.outdated import FeedCursor, OutdatedWhy, OutdatedYear
 from salus.insurance.models.payment import (
+    Clearing,
     ComparisonLine,
     GroupMethod,
     PaymentComparison,
@@ -91,6 +92,7 @@ __all__ = [
     "Claim",
     "ClaimKind",
     "ClaimLine",
+    "Clearing",
     "ComparisonLine",
     "ContractLine",
     "Contribution",

@@ -109,9 +109,10 @@ class BatchState(models.TextChoices):
 
 
 class PaymentBatch(models.Model):
-    """What one institution is paid from one fund for the decisions of a month, in fen.
+    """What one institution is paid for the decisions of a month, in fen.
 
-    claimed = approved + deducted + resident; payable = approved, less what earlier batches paid too much.
+    claimed = approved + deducted + resident; payable = approved, less what earlier batches paid too much,
+    and `cleared`: what settlements by group add to payment by item, negative where they take.
     """
 
     institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="payment_batches")
@@ -122,6 +123,7 @@ class PaymentBatch(models.Model):
     approved_fen = models.BigIntegerField(_("approved (fen)"))
     resident_fen = models.BigIntegerField(_("paid by residents (fen)"))
     deducted_fen = models.BigIntegerField(_("deducted (fen)"))
+    cleared_fen = models.BigIntegerField(_("by settlements by group (fen)"), default=0)
     prepared_by = models.CharField(_("prepared by"), max_length=150)
     prepared_at = models.DateTimeField(_("prepared at"))
     approved_by = models.CharField(_("approved by"), max_length=150, blank=True)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from salus.insurance.models.fund import Fund, PaymentBatch
 from salus.kernel.errors import Conflict
 from salus.kernel.models import Institution
 
@@ -168,6 +169,27 @@ class SettlementLine(Immutable):
                 name="insurance_settlement_line_adds_up",
             ),
         ]
+
+
+class Clearing(models.Model):
+    """What a settlement by group adds to what an institution was paid by item, booked and then paid, in fen.
+
+    `amount_fen` is negative where the institution pays back. What earlier versions of the year booked counts.
+    """
+
+    line = models.OneToOneField(SettlementLine, on_delete=models.PROTECT, related_name="clearing")
+    fund = models.CharField(_("fund"), max_length=10, choices=Fund)
+    amount_fen = models.BigIntegerField(_("amount (fen)"))
+    day = models.DateField(_("day"))
+    booked_at = models.DateTimeField(_("booked at"))
+    booked_by = models.CharField(_("booked by"), max_length=150)
+    batch = models.ForeignKey(PaymentBatch, on_delete=models.PROTECT, null=True, related_name="clearings")
+
+    class Meta:
+        """Names."""
+
+        verbose_name = _("clearing of a settlement")
+        verbose_name_plural = _("clearings of settlements")
 
 
 class SettlementMonth(Immutable):

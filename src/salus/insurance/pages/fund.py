@@ -198,6 +198,10 @@ class Batches(Table):
             "deducted", gettext_lazy("Deducted"), kind="number", sort="deducted_fen",
             value=lambda row: format_yuan(row.deducted_fen),
         ),
+        Column(
+            "cleared", gettext_lazy("By settlements by group"), kind="number", sort="cleared_fen",
+            optional=True, value=lambda row: format_yuan(row.cleared_fen),
+        ),
     )  # fmt: skip
     filters: ClassVar = (ChoiceFilter("state", gettext_lazy("State"), tuple(BatchState.choices)),)
 
@@ -272,6 +276,7 @@ def batch(request: HttpRequest, number: int) -> HttpResponseBase:
             (_("Paid by the funds"), format_yuan(found.approved_fen)),
             (_("Paid by residents"), format_yuan(found.resident_fen)),
             (_("Deducted"), format_yuan(found.deducted_fen)),
+            (_("By settlements by group"), format_yuan(found.cleared_fen)),
         ],
         "may_approve": found.state == BatchState.PREPARED
         and found.prepared_by != asker.name

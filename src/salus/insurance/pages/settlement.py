@@ -16,10 +16,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from salus.insurance.models import GroupMethod, PublicationState, SettlementChange, SettlementRun
+from salus.insurance.models import (
+    Clearing,
+    GroupMethod,
+    PublicationState,
+    SettlementChange,
+    SettlementRun,
+)
 from salus.insurance.pages import readers
 from salus.insurance.queries import settlement as queries
 from salus.insurance.queries.settlement import WITHHELD
+from salus.insurance.services import clearing
 from salus.insurance.services import settlement as services
 from salus.kernel import names, policy
 from salus.kernel.errors import NotFound, SalusError
@@ -198,6 +205,8 @@ def settlement(request: HttpRequest, pk: int) -> HttpResponseBase:
         "changes": run.changes.all() if seen.everything else [],
         "withheld": any(row["cases"] == WITHHELD for row in (*rows, *compared)),
         "may_update": policy.decide(principal, "update", Target("settlement")).allowed,
+        "may_book": policy.permits(principal, "create", "fund_payment"),
+        "booked": _booked(run) if seen.everything else [],
         "differences": _differences(rows),
         "indices": _indices(compared),
         "figures": figures,
@@ -275,6 +284,53 @@ def undo_change(request: HttpRequest, pk: int) -> HttpResponseBase:
     except SalusError as error:
         messages.error(request, _(error.message))
     return redirect("insurance:settlement", run.pk)
+
+
+@access.requires("fund_officer")
+@require_POST
+def book(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Book what a settlement adds to payment by item, asking first."""
+    run = _run(request, pk)
+    question = _("Book what each institution is due by group less what it got by item? "
+                 "The next payments to institutions hold it.")  # fmt: skip
+    if page := confirm.needed(request, question, action=_("Book it")):
+        return page
+    try:
+        clearing.book(access.principal(request), run, now=timezone.now())
+    except SalusError as error:
+        messages.error(request, _(error.message))
+    else:
+        undo.offer(
+            request, _("The settlement is booked."), reverse("insurance:settlement-unbook", args=[run.pk])
+        )
+    return redirect("insurance:settlement", run.pk)
+
+
+@access.requires("fund_officer")
+@require_POST
+def unbook(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Take the booking of a settlement back."""
+    run = _run(request, pk)
+    try:
+        clearing.take_back(access.principal(request), run, now=timezone.now())
+    except SalusError as error:
+        messages.error(request, _(error.message))
+    else:
+        messages.success(request, _("The booking was taken back."))
+    return redirect("insurance:settlement", run.pk)
+
+
+def _booked(run: SettlementRun) -> list[dict[str, Any]]:
+    """Return what is booked of a settlement by insured group: to institutions, from them, in payments."""
+    sums: dict[str, dict[str, int]] = {}
+    for one in Clearing.objects.filter(line__run=run).order_by("fund"):
+        mine = sums.setdefault(one.fund, dict.fromkeys(("gives", "takes", "held"), 0))
+        mine["gives" if one.amount_fen > 0 else "takes"] += one.amount_fen
+        mine["held"] += one.amount_fen if one.batch_id else 0
+    return [
+        {"insured": insured_title(fund), **{name: money(fen) for name, fen in mine.items()}}
+        for fund, mine in sums.items()
+    ]
 
 
 def _changed(request: HttpRequest, run: SettlementRun, act: Any, done: str) -> HttpResponse:

@@ -123,7 +123,10 @@ def batches(principal: Principal) -> "QuerySet[PaymentBatch]":
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """One decision of a batch beside what was claimed: all in fen; `paid` by fund."""
+    """One decision of a batch beside what was claimed: all in fen; `paid` by fund.
+
+    For the difference of a settlement by group, of the kind "clearing", nothing is claimed.
+    """
 
     number: str
     version: int
@@ -151,6 +154,14 @@ def reconciliation(batch: PaymentBatch) -> list[Reconciled]:
                 decision.claim.number, decision.version, decision.kind, change.claimed,
                 sum(change.funds.values()), change.resident, change.withheld,
                 {fund: amount for fund, amount in items[decision.pk].items() if amount},
+            )
+        )  # fmt: skip
+    for one in batch.clearings.select_related("line__run").order_by("pk"):
+        run = one.line.run
+        found.append(
+            Reconciled(
+                f"{run.year}-{run.method}-{one.fund}", run.version, "clearing", 0, one.amount_fen, 0, 0,
+                {one.fund: one.amount_fen},
             )
         )  # fmt: skip
     return found

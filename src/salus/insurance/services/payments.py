@@ -8,7 +8,7 @@ from datetime import date, datetime
 from django.db import connection, transaction
 from django.utils.translation import gettext_noop as _
 
-from salus.insurance.models import Adjudication, BatchState, PaymentBatch, PaymentItem
+from salus.insurance.models import Adjudication, BatchState, Clearing, PaymentBatch, PaymentItem
 from salus.insurance.services import ledger, locking
 from salus.insurance.services.ledger import Move
 from salus.kernel import audit, policy
@@ -73,6 +73,8 @@ def unpaid(institution: Institution, until: date) -> Iterator[Adjudication]:
 def prepare(principal: Principal, institution: Institution, month: date, *, now: datetime) -> PaymentBatch:
     """Put all that was decided for an institution up to the end of a month and not yet paid into a batch.
 
+    What settlements by group were booked to add or to take (`services.clearing`) goes with it.
+
     Raises:
         NotAllowed: the principal may not.
         NotFound: there is nothing to pay.
@@ -97,10 +99,14 @@ def prepare(principal: Principal, institution: Institution, month: date, *, now:
                 batch.approved_fen += amount
                 if amount:
                     items.append(PaymentItem(adjudication_id=decision.pk, fund=fund, amount_fen=amount))
-        if not decisions:
+        waiting = Clearing.objects.filter(line__institution=institution, day__lte=last, batch=None)
+        cleared = list(waiting.select_for_update(of=("self",)).order_by("pk"))
+        if not decisions and not any(one.amount_fen for one in cleared):
             raise NotFound("batch-empty", _("There is nothing to pay"), where=f"{last:%Y-%m}")
         batch.decisions = len(decisions)
+        batch.cleared_fen = sum(one.amount_fen for one in cleared)
         batch.save()
+        Clearing.objects.filter(pk__in=[one.pk for one in cleared]).update(batch=batch)
         for start in range(0, len(decisions), 500):
             Adjudication.objects.filter(pk__in=decisions[start : start + 500], batch=None).update(batch=batch)
         for item in items:
@@ -127,6 +133,7 @@ def discard(principal: Principal, number: int) -> None:
         intent = audit.intend(cursor, [_entry(principal, "delete", batch)])
         batch.items.all().delete()
         Adjudication.objects.filter(batch=batch).update(batch=None)
+        Clearing.objects.filter(batch=batch).update(batch=None)
         batch.delete()
     audit.settle(intent)
 
@@ -174,6 +181,8 @@ def pay(principal: Principal, number: int, day: date, *, now: datetime) -> Payme
         sums: dict[str, Fen] = defaultdict(int)
         for item in batch.items.all():
             sums[item.fund] += item.amount_fen
+        for one in batch.clearings.all():
+            sums[one.fund] += one.amount_fen
         for fund, amount in sums.items():
             move = Move("payable", "cash", amount) if amount > 0 else Move("cash", "payable", -amount)
             ledger.post(fund, day, "payment", f"batch:{batch.pk}", [move], by=principal.name, now=now)
@@ -217,7 +226,7 @@ def _entry(principal: Principal, action: str, batch: PaymentBatch) -> audit.Audi
         detail={
             "institution": batch.institution_id,
             "month": f"{batch.month:%Y-%m}",
-            "fen": batch.approved_fen,
+            "fen": batch.approved_fen + batch.cleared_fen,
         },
     )
 

@@ -25,7 +25,7 @@ from salus.insurance.models import (
     SettlementRun,
 )
 from salus.insurance.payment import output
-from salus.insurance.services import locking
+from salus.insurance.services import clearing, locking
 from salus.kernel import audit, policy
 from salus.kernel.errors import Conflict, Invalid, NotFound
 from salus.kernel.models import Institution
@@ -122,6 +122,7 @@ def withdraw(principal: Principal, run: SettlementRun, *, reason: str, now: date
         run = _locked(run.pk)
         if run.state != PublicationState.PUBLISHED:
             raise Conflict("settlement-state", _("The settlement is not published"))
+        _not_booked(run)
         made = _change(principal, run, PublicationState.WITHDRAWN, now, reason[:500])
         intent = audit.intend(cursor, [_entry(principal, "update", run, state="withdrawn")])
     audit.settle(intent)
@@ -147,6 +148,7 @@ def undo(principal: Principal, change: SettlementChange, *, now: datetime) -> Se
         ).exclude(pk=run.pk)
         if change.before == PublicationState.PUBLISHED and others.exists():
             raise Conflict("settlement-undo", _("Another version of the year is published now"))
+        _not_booked(run)
         made = _change(principal, run, PublicationState(change.before), now, "", undoes=change)
         intent = audit.intend(cursor, [_entry(principal, "update", run, state=str(change.before))])
     audit.settle(intent)
@@ -269,6 +271,14 @@ def _locked(pk: int) -> SettlementRun:
         return SettlementRun.objects.select_for_update().get(pk=pk)
     except SettlementRun.DoesNotExist:
         raise NotFound("settlement-none", _("There is no such settlement")) from None
+
+
+def _not_booked(run: SettlementRun) -> None:
+    """Refuse to hide a settlement by which institutions are paid."""
+    if run.state == PublicationState.PUBLISHED and clearing.booked(run):
+        raise Conflict(
+            "settlement-booked", _("What the settlement adds is booked"), fix=_("Take the booking back first")
+        )
 
 
 def _change(
