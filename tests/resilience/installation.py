@@ -77,6 +77,17 @@ class Installation:
         with closing(sqlite3.connect(place, timeout=60)) as file:
             return file.execute(query.replace("%s", "?"), tuple(values)).fetchall()
 
+    def change(self, *statements: str) -> None:
+        """Change the platform's database past its code, in one transaction."""
+        if self.database_url:
+            with psycopg.connect(self.database_url, connect_timeout=10) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+            return
+        with closing(sqlite3.connect(self.folder / "salus.sqlite3", timeout=60)) as file, file:
+            for statement in statements:
+                file.execute(statement)
+
     def copy(self, folder: Path, database_url: str = "") -> "Installation":
         """Return a new installation that begins with what this one holds; nothing of this one may run."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)

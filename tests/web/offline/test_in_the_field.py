@@ -198,8 +198,8 @@ def test_one_accounts_forms_are_never_shown_to_another_on_the_same_device(field:
 def test_a_locked_device_opens_for_nobody_without_a_connection(field: Field, page: Page) -> None:
     outbox(field, page)
     field.network.down = True
-    page.click("#outbox-lock")
-    page.wait_for_timeout(500)
+    with page.expect_event("framenavigated"):  # locked, the page is loaded again, and there is none
+        page.click("#outbox-lock")
     with pytest.raises(Exception, match="ERR_"):
         page.goto(field.base + FORM)
 
