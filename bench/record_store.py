@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +71,31 @@ def copies(resources: list[bytes], numbers: Iterable[int]) -> Iterator[bytes]:
 
 
 @contextmanager
-def database(kind: str) -> Iterator[dict[str, str]]:
+def tuned() -> Iterator[str]:
+    """Give the address of a PostgreSQL server set as docs/scale.md says, or of the one that is named."""
+    if "SALUS_BENCH_POSTGRES" in os.environ:
+        yield SERVER
+        return
+    import psycopg
+
+    from tests.postgres import cluster
+
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    wanted = {
+        "shared_buffers": f"{memory // 4 >> 20}MB", "max_wal_size": "8GB", "wal_compression": "lz4",
+        "random_page_cost": "1.1",
+    }  # fmt: skip
+    with cluster() as one:
+        with psycopg.connect(one.url, autocommit=True) as server:
+            for name, value in wanted.items():
+                server.execute(f"alter system set {name} = '{value}'".encode())
+        one.stop()
+        one.start()
+        yield one.url
+
+
+@contextmanager
+def database(kind: str, server_url: str = SERVER) -> Iterator[dict[str, str]]:
     """Give the environment of an installation with an empty database of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "SALUS_DATA_DIR": folder, "DATABASE_URL": ""}
@@ -81,11 +105,11 @@ def database(kind: str) -> Iterator[dict[str, str]]:
         import psycopg
 
         name = f"salus_bench_{os.getpid()}"
-        with psycopg.connect(SERVER, autocommit=True) as server:
+        with psycopg.connect(server_url, autocommit=True) as server:
             for made in (name, f"{name}_audit"):
                 server.execute(f"create database {made}".encode())
             try:
-                parts = urlsplit(SERVER)
+                parts = urlsplit(server_url)
                 yield {**environment, "DATABASE_URL": parts._replace(path=f"/{name}").geturl()}
             finally:
                 for made in (name, f"{name}_audit"):
@@ -129,9 +153,11 @@ def ingest(kind: str, quick: bool) -> Measured:
 
 def endurance(kind: str, quick: bool) -> Measured:
     """Measure how the rate holds while a database grows: its last fifth to its first."""
-    if (missing := absent(kind)) is not None:
-        return missing
-    with database(kind) as environment:
+    if not SHARED.is_dir():
+        return Measured([], peer_missing=NO_PEER, note=NO_DATA)
+    with ExitStack() as stack:
+        server = stack.enter_context(tuned()) if kind == "postgres" else SERVER
+        environment = stack.enter_context(database(kind, server))
         found = child(environment, "grow", "200000" if quick else "5000000")
     rates = [found[f"rate {part}"] for part in range(FIFTHS)]
     note = "resources/s by fifths: " + ", ".join(f"{rate:,.0f}" for rate in rates)

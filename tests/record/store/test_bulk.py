@@ -1,6 +1,7 @@
 """A loader's connection has more room while it loads, and no longer; what is prepared ahead is the same."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salus.record import store
+from salus.record.store import bulk
 from salus.record.store.tables import INDEX
 from tests.record.store.strategies import observations, patients
 
@@ -26,6 +28,22 @@ def test_the_connection_is_as_before_afterwards() -> None:
         after = [cursor.execute(f"pragma {n}").fetchone() for n in ("cache_size", "wal_autocheckpoint")]
     assert before == after
     assert within != before[0]
+
+
+@pytest.mark.parametrize(
+    ("control", "expected"), [("max", None), ("4294967296", 1 << 30), ("1000000", bulk.LEAST), ("", None)]
+)
+def test_the_room_is_a_quarter_of_the_memory_that_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, control: str, expected: int | None
+) -> None:
+    memory = 16 << 30
+    monkeypatch.setattr(
+        bulk.os, "sysconf", {"SC_PHYS_PAGES": memory >> 12, "SC_PAGE_SIZE": 1 << 12}.__getitem__
+    )
+    monkeypatch.setattr(bulk, "CONTROL", tmp_path / "memory.max")
+    if control:
+        (tmp_path / "memory.max").write_text(control + "\n")
+    assert bulk.room.__wrapped__() == (expected or memory // 4)
 
 
 def _tables(cursor: Any) -> list[list[str]]:
