@@ -14,10 +14,15 @@ _NEAR = 1e-4
 """Fen from a step that count as on it (the programme's own tolerance)."""
 _AROUND = 4
 """Steps that a service between two steps may take to either side."""
-_TURNS = ((40, 1.0), (120, 1.0), (400, 2.0), (400, 2.0), (400, 3.0), (400, 10.0), (400, 30.0))
+_TURNS = (
+    (40, 1.0), (120, 1.0), (400, 2.0), (120, 10.0), (400, 3.0), (400, 10.0), (120, 100.0), (400, 100.0)
+)  # fmt: skip
 """Services beside those that may move one step to either side, and how dear it is to miss the window: so many
 of the cheapest to move, and as many of the cheapest for the revenue that they move. Each turn goes on from
-the one before, as long as revenue or fund is outside the window."""
+the best before, as long as revenue or fund is outside the window: with many services the programme may end
+at its most nodes with less than it began with, with few it finds what there is."""
+_DEAR = 2.0
+"""How dear it is to miss the window when neutral places are bettered."""
 _NODES = 400
 _GAP = 1e-7
 _OUTSIDE = 4.0
@@ -55,25 +60,51 @@ def round_relaxed(problem: Problem, closeness: int, relaxed: Relaxed, window: in
         window: how far revenue and fund may be off, in ten-thousandths of a fen; beyond it costs dear.
     """
     places, between = nearest(problem, relaxed)
-    last = np.array([grid.size - 1 for grid in problem.grids])
-    cheap, yielding = _cheapest(problem, closeness, relaxed, places, set(between))
-    outside = _OUTSIDE * (1.0 + float(np.abs(relaxed.line_duals[: FUND + 1]).max()))
+    free = _cheapest(problem, closeness, relaxed, places, set(between))
     for others, dear in _TURNS:
-        low, high = places.copy(), places.copy()
-        for services, reach in ((cheap[:others], 1), (yielding[:others], 1), (between, _AROUND)):
-            low[services] = np.maximum(0, places[services] - reach)
-            high[services] = np.minimum(last[services], places[services] + reach)
-        chosen, _, _ = _mixed(problem, closeness, low, high, window, dear * outside, _NODES)
-        places = places if chosen is None else chosen
-        if max(map(abs, _neutral(problem, places))) <= 2 * window:
+        chosen = _around(problem, closeness, relaxed, places, (between, *free), others, window, dear)
+        if chosen is not None and _off(problem, chosen) < _off(problem, places):
+            places = chosen
+        if _off(problem, places) <= 2 * window:
             break
     return Rounded(places, None)
 
 
-def _neutral(problem: Problem, places: Integers) -> list[int]:
-    """Return by how much revenue and fund miss neutrality."""
+def better(
+    problem: Problem, closeness: int, relaxed: Relaxed, places: Integers, others: int, window: int
+) -> Integers | None:
+    """Return places around neutral ones that cost less, revenue and fund within `window` if they can."""
+    _, between = nearest(problem, relaxed)
+    free = _cheapest(problem, closeness, relaxed, places, set(between))
+    return _around(problem, closeness, relaxed, places, (between, *free), others, window, _DEAR)
+
+
+def _around(
+    problem: Problem,
+    closeness: int,
+    relaxed: Relaxed,
+    places: Integers,
+    free: tuple[list[int], list[int], list[int]],
+    others: int,
+    window: int,
+    dear: float,
+) -> Integers | None:
+    """Return the best places found around others: services between steps move farther, so many others one."""
+    between, cheap, yielding = free
+    last = np.array([grid.size - 1 for grid in problem.grids])
+    outside = _OUTSIDE * (1.0 + float(np.abs(relaxed.line_duals[: FUND + 1]).max()))
+    low, high = places.copy(), places.copy()
+    for services, reach in ((cheap[:others], 1), (yielding[:others], 1), (between, _AROUND)):
+        low[services] = np.maximum(0, places[services] - reach)
+        high[services] = np.minimum(last[services], places[services] + reach)
+    return _mixed(problem, closeness, low, high, window, dear * outside, _NODES)[0]
+
+
+def _off(problem: Problem, places: Integers) -> int:
+    """Return by how much revenue or fund misses neutrality, in ten-thousandths of a fen."""
     price = [int(grid[place]) for grid, place in zip(problem.grids, places, strict=True)]
-    return problem.lines.left(np.array(price, dtype=np.int64) - problem.price)[: FUND + 1]
+    left = problem.lines.left(np.array(price, dtype=np.int64) - problem.price)
+    return max(abs(amount) for amount in left[: FUND + 1])
 
 
 def round_all(problem: Problem, closeness: int, nodes: int) -> Rounded:

@@ -13,7 +13,7 @@ from salus.insurance.repricing.conflicts import Conflicting, contradiction
 from salus.insurance.repricing.lines import FUND, REVENUE
 from salus.insurance.repricing.relaxation import Problem, Relaxation, Relaxed, problem_of
 from salus.insurance.repricing.repair import change_of, cost_of, kept, prices_at, repair
-from salus.insurance.repricing.rounding import round_all, round_relaxed
+from salus.insurance.repricing.rounding import better, round_all, round_relaxed
 from salus.insurance.repricing.rules import Rules
 from salus.kernel.errors import Invalid
 from salus.kernel.money import format_yuan
@@ -26,6 +26,10 @@ _WINDOW = 100
 _SMALL = 260
 """Prices of all services together up to which the problem is solved whole, to a proven optimum."""
 _NODES = 20_000
+_CLOSE = 1e-3
+"""What prices may cost more than the bound before they are bettered."""
+_BETTER = (120, 240, 400)
+"""Services of each kind that may move a step when they are."""
 _POINTS = tuple(range(0, 101, 10))
 
 
@@ -162,8 +166,20 @@ class Study:
                 raise _no_steps(
                     "No neutral prices were found on these steps", f"nearest is {format_yuan(worst)} off"
                 )
-            tried.append(mended)
+            tried.append(self._bettered(closeness, relaxed, mended, bound))
         return tried[0], bound
+
+    def _bettered(self, closeness: int, relaxed: Relaxed, places: Integers, bound: float) -> Integers:
+        """Return neutral places that cost less, as long as they cost clearly more than the bound."""
+        problem, cost = self.problem, cost_of(self.problem, closeness, places)
+        for others in _BETTER:
+            if cost <= bound * 10_000 * (1 + _CLOSE):
+                break
+            near = better(problem, closeness, relaxed, places, others, _WINDOW * 1_000_000)
+            found = None if near is None else repair(problem, closeness, near, bound)
+            if found is not None and (less := cost_of(problem, closeness, found)) < cost:
+                places, cost = found, less
+        return places
 
     def _divisible(self) -> None:
         """Refuse steps whose changes of revenue have a common divisor that passes over neutrality.
