@@ -2,10 +2,10 @@
 
 What a year's claims use up counts for one person. Where records of two residents turn out to be one's, the
 claims of both were decided apart; where they are separated, together. The record's change feed says whose
-records moved; this reads it in short transactions that keep their place together with the marks.
+records moved; the place reached in it is kept in one transaction with the marks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -20,13 +20,16 @@ from salus.kernel.jobs import periodic
 from salus.record import store
 from salus.record.identity import queries as identity
 from salus.record.models import LinkEvent
+from salus.record.models import Person as Resident
 
 NAME = "joined"
-BATCH = 2_000
+BATCH = 5_000
 
 
 def catch_up(limit: int = 1_000_000, *, now: datetime | None = None) -> int:
     """Read the change feed from where this stopped; return how many changes were read.
+
+    What is read is read before the transaction that writes: nobody waits for this.
 
     Args:
         limit: the most changes to read.
@@ -34,21 +37,28 @@ def catch_up(limit: int = 1_000_000, *, now: datetime | None = None) -> int:
     """
     done = 0
     while done < limit:
-        with transaction.atomic(), connection.cursor() as cursor:
-            query = FeedCursor.objects.filter(name=NAME)
-            at = (query.select_for_update() if connection.vendor == "postgresql" else query).first()
-            at = at or FeedCursor.objects.create(name=NAME)
+        at, _ = FeedCursor.objects.get_or_create(name=NAME)
+        with connection.cursor() as cursor:
             found = store.changes(cursor, Position(at.xid, at.seq), min(BATCH, limit - done))
-            if not found:
-                return done
-            moved = {
-                one.rid: one.person_id
-                for one in found
-                if one.op == store.Op.MOVE and one.type == "Patient" and one.person_id
-            }
-            mark(_pairs(moved), now=now or timezone.now())
-            at.xid, at.seq = found[-1].position.xid, found[-1].position.seq
-            at.save()
+        if not found:
+            break
+        moved = {
+            one.rid: one.person_id
+            for one in found
+            if one.op == store.Op.MOVE and one.type == "Patient" and one.person_id
+        }
+        years = list(_outdated(_pairs(moved)))
+        last = found[-1].position
+        with transaction.atomic():
+            here = FeedCursor.objects.filter(name=NAME, xid=at.xid, seq=at.seq)
+            if not here.update(xid=last.xid, seq=last.seq, updated=timezone.now()):
+                break  # another reader was here
+            for person, year, cause, why in years:
+                OutdatedYear.objects.get_or_create(
+                    person_id=person,
+                    year=year,
+                    defaults={"cause": cause, "why": why, "found_at": now or timezone.now()},
+                )
         done += len(found)
     return done
 
@@ -65,28 +75,48 @@ def _pairs(moved: dict[int, UUID]) -> set[tuple[UUID, UUID]]:
     return pairs
 
 
-def mark(pairs: Iterable[tuple[UUID, UUID]], *, now: datetime) -> None:
-    """Mark the benefit years in which both persons of a pair have claims that stand.
+def _outdated(
+    pairs: Iterable[tuple[UUID, UUID]],
+) -> Iterator[tuple[UUID, int, Claim, OutdatedWhy]]:
+    """Yield the benefit years in which both persons of a pair have claims that stand: whose, cause and why.
 
-    Two who are one today have one year to decide again, two who are not each their own. In the caller's
-    transaction; a year that is marked already stays as it is.
+    Two who are one today have one year to decide again, two who are not each their own.
     """
     pairs = sorted(pairs)
-    if not any(_years(part) for part in cover.parts(cover.owners(p for pair in pairs for p in pair))):
-        return
+    insured = _with_claims(person for pair in pairs for person in pair)
     for pair in pairs:
+        if not insured.issuperset(pair):
+            continue
         # Both are asked for, so that each holds only those merged into itself
         held = cover.owners(pair)
         years = [_years([one for one, root in held.items() if root == person]) for person in pair]
+        shared = set.intersection(*years)
+        if not shared:
+            continue
         persons = {identity.current(person) for person in pair}
         why = OutdatedWhy.JOINED if len(persons) == 1 else OutdatedWhy.SEPARATED
-        for year in sorted(set.intersection(*years)):
-            for person in sorted(persons):
-                first = standing_of(person, year).order_by("discharged", "received_at", "pk").first()
-                if first is not None:
-                    OutdatedYear.objects.get_or_create(
-                        person_id=person, year=year, defaults={"cause": first, "why": why, "found_at": now}
-                    )
+        for person in sorted(persons):
+            for year in sorted(shared):
+                cause = standing_of(person, year).order_by("discharged", "received_at", "pk").first()
+                if cause is not None:
+                    yield person, year, cause, why
+
+
+def _with_claims(persons: Iterable[UUID]) -> set[UUID]:
+    """Return which of these persons have claims, or somebody who was merged into them has."""
+    asked = list(cover.owners(persons))
+    into: dict[UUID, UUID | None] = {}
+    found: set[UUID] = set()
+    for part in cover.parts(asked):
+        into |= dict(Resident.objects.filter(pk__in=part).values_list("pk", "merged_into"))
+        found |= set(Claim.objects.filter(person_id__in=part).values_list("person_id", flat=True))
+    todo = list(found)
+    while todo:
+        above = into.get(todo.pop())
+        if above is not None and above not in found:
+            found.add(above)
+            todo.append(above)
+    return found
 
 
 def _years(persons: Iterable[UUID]) -> set[int]:
