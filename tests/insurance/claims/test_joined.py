@@ -17,7 +17,8 @@ from tests.insurance.claims import world
 from tests.insurance.claims.test_outdated import OFFICER, settle
 from tests.insurance.claims.world import NOW, City
 
-pytestmark = pytest.mark.django_db(databases=["default", "audit"])
+# The change feed shows what is committed, so these tests commit.
+pytestmark = pytest.mark.django_db(databases=["default", "audit"], transaction=True)
 CLERK = Principal(kind="account", account_id=1, name="clerk", roles=frozenset({"integrator"}))
 WHY = "compared the papers"
 FEBRUARY, JUNE = date(2025, 2, 1), date(2025, 6, 1)
@@ -94,7 +95,7 @@ def test_a_further_record_of_hers_does_not_mark_a_year_that_was_decided(city: Ci
 
 
 def test_who_was_merged_is_found_by_an_index(city: City) -> None:
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("set local enable_seqscan = off")  # four persons are read sooner than an index
         merged = Person.objects.filter(merged_into__in=city.persons)
