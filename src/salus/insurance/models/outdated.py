@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from salus.insurance.models.claims import Claim
+from salus.kernel.models import FeedPlace
 
 
 class OutdatedWhy(models.TextChoices):
@@ -41,16 +42,10 @@ class OutdatedYear(models.Model):
         indexes: ClassVar = [models.Index(fields=["found_at", "id"], name="insurance_outdated_since")]
 
 
-class FeedCursor(models.Model):
+class FeedCursor(FeedPlace):
     """How far a reader of this room has read the record's change feed."""
 
-    name = models.CharField(max_length=40, primary_key=True)
-    xid = models.BigIntegerField(default=0)
-    seq = models.BigIntegerField(default=0)
-    updated = models.DateTimeField(_("updated"), auto_now=True)
+    class Meta(FeedPlace.Meta):
+        """A table of its own, with the names of all such tables."""
 
-    class Meta:
-        """Names."""
-
-        verbose_name = _("place in the change feed")
-        verbose_name_plural = _("places in the change feed")
+        abstract = False

@@ -19,6 +19,7 @@ from salus.kernel.models.registers import (
     StaffRegistration,
 )
 from salus.kernel.models.runtime import (
+    FeedPlace,
     HandlerCursor,
     HandlerFailure,
     Notification,
@@ -37,6 +38,7 @@ __all__ = [
     "CommitRound",
     "Commitment",
     "District",
+    "FeedPlace",
     "HandlerCursor",
     "HandlerFailure",
     "Institution",

@@ -79,6 +79,20 @@ class HandlerCursor(models.Model):
         return self.name
 
 
+class FeedPlace(models.Model):
+    """How far a reader of a room has read a change feed; each room has its own table of them."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    xid = models.BigIntegerField(default=0)
+    seq = models.BigIntegerField(default=0)
+    updated = models.DateTimeField(_("updated"), auto_now=True)
+
+    class Meta:
+        abstract = True
+        verbose_name = _("place in the change feed")
+        verbose_name_plural = _("places in the change feed")
+
+
 class HandlerFailure(models.Model):
     """An event that a handler gave up on after its last attempt; somebody retries or drops it."""
 
