@@ -41,11 +41,17 @@ def book(principal: Principal, run: SettlementRun, *, now: datetime) -> list[Cle
             raise Conflict("clearing-state", _("Only a published settlement can be booked"))
         if booked(run):
             raise Conflict("clearing-booked", _("The settlement is booked already"))
-        held = _held(run.year)
-        made = []
-        for line in SettlementLine.objects.filter(run=run).order_by("pk"):
-            amount = line.paid - line.by_item - held.get((line.institution_id, line.insured), 0)
-            made.append(_booked(line, amount, principal.name, now))
+        held, day = _held(run.year), timezone.localdate(now)
+        made = Clearing.objects.bulk_create(
+            Clearing(
+                line=line, fund=line.insured, day=day, booked_at=now, booked_by=principal.name,
+                amount_fen=line.paid - line.by_item - held.get((line.institution_id, line.insured), 0),
+            )
+            for line in SettlementLine.objects.filter(run=run).order_by("pk")
+        )  # fmt: skip
+        for fund in sorted({one.fund for one in made}):
+            entries = {_key(one): [_move(one.amount_fen)] for one in made if one.fund == fund}
+            ledger.post_many(fund, day, KIND, entries, by=principal.name, now=now)
         intent = audit.intend(cursor, [_entry(principal, "create", run, sum(one.amount_fen for one in made))])
     audit.settle(intent)
     return made
@@ -86,14 +92,8 @@ def take_back(principal: Principal, run: SettlementRun, *, now: datetime) -> Non
     audit.settle(intent)
 
 
-def _booked(line: SettlementLine, amount: Fen, by: str, now: datetime) -> Clearing:
-    day = timezone.localdate(now)
-    one = Clearing.objects.create(
-        line=line, fund=line.insured, amount_fen=amount, day=day, booked_at=now, booked_by=by
-    )
-    move = Move("benefit", "payable", amount) if amount > 0 else Move("payable", "benefit", -amount)
-    ledger.post(one.fund, day, KIND, _key(one), [move], by=by, now=now)
-    return one
+def _move(amount: Fen) -> Move:
+    return Move("benefit", "payable", amount) if amount > 0 else Move("payable", "benefit", -amount)
 
 
 def _key(one: Clearing) -> str:
