@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import Measured, figure
+from tests.postgres import NoServer, cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SALUS_SHARED_DATA", ROOT.parent / "shared" / "data")) / "record"
@@ -77,8 +78,6 @@ def tuned() -> Iterator[str]:
         yield SERVER
         return
     import psycopg
-
-    from tests.postgres import cluster
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     wanted = {
@@ -153,10 +152,14 @@ def ingest(kind: str, quick: bool) -> Measured:
 
 def endurance(kind: str, quick: bool) -> Measured:
     """Measure how the rate holds while a database grows: its last fifth to its first."""
-    if not SHARED.is_dir():
-        return Measured([], peer_missing=NO_PEER, note=NO_DATA)
+    named = "SALUS_BENCH_POSTGRES" in os.environ
+    if (missing := absent(kind if named else "sqlite")) is not None:
+        return missing
     with ExitStack() as stack:
-        server = stack.enter_context(tuned()) if kind == "postgres" else SERVER
+        try:
+            server = stack.enter_context(tuned()) if kind == "postgres" else SERVER
+        except NoServer as reason:
+            return Measured([], peer_missing=NO_PEER, note=str(reason))
         environment = stack.enter_context(database(kind, server))
         found = child(environment, "grow", "200000" if quick else "5000000")
     rates = [found[f"rate {part}"] for part in range(FIFTHS)]

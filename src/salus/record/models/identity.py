@@ -56,7 +56,7 @@ class Person(models.Model):
                 fields=["merged_into"],
                 name="record_person_merged",
                 condition=models.Q(merged_into__isnull=False),
-            ),  # fmt: skip
+            ),
         ]
 
     def __str__(self) -> str:

@@ -47,8 +47,8 @@ def bulk_loading(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def room() -> int:
     """Return the memory in bytes that pages may take: a quarter of what a process may use, within bounds.
 
-    New rows fall on pages all over the indexes. As long as these are in memory, loading stays about as fast
-    as it was while the database was small.
+    New rows fall on pages all over the indexes. Those in memory need not be read again; each that is changed
+    is still written twice, to the log and to the file.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with suppress(OSError, ValueError):  # none, or "max"
